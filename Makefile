@@ -1,0 +1,85 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+POSTGRESQL_URL ?= postgres://postgres@127.0.0.1:5432/postgres
+MARIADB_URL ?= mysql://root@127.0.0.1:3306/test
+
+.PHONY: help demo shop test test-slow test-browser lint typecheck migrations docs package test-postgresql test-mariadb ci clean
+
+help:
+	@echo "make demo              play a whole purchase against the built-in sandbox"
+	@echo "make shop              serve the example shop on http://127.0.0.1:8000/"
+	@echo "make test              the test suite on SQLite, without any server"
+	@echo "make test-slow         the tests of that suite that take seconds each"
+	@echo "make test-browser      the pages in Chromium"
+	@echo "make test-postgresql   the test suite on POSTGRESQL_URL"
+	@echo "make test-mariadb      the test suite on MARIADB_URL"
+	@echo "make lint typecheck migrations docs package"
+	@echo "make ci                everything that .ci/run does"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Creating the environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+# A stamp for each set of packages, so that `make demo` installs no more than a shop needs.
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	@echo "Installing django-pagoefectivo …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.%: pyproject.toml | $(VENV)/.run
+	@echo "Installing the packages of group $* …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group $*
+	@touch $@
+
+demo: $(VENV)/.run
+	@$(BIN)/python testproject/demo.py
+
+shop: $(VENV)/.run
+	@$(BIN)/python testproject/serve.py
+
+test: $(VENV)/.run $(VENV)/.test
+	@$(BIN)/python -m pytest -n auto -m "not browser and not slow"
+
+test-slow: $(VENV)/.run $(VENV)/.test
+	@$(BIN)/python -m pytest -n auto -m "slow and not browser"
+
+test-browser: $(VENV)/.run $(VENV)/.test $(VENV)/.browser
+	@REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
+
+test-postgresql: $(VENV)/.run $(VENV)/.test $(VENV)/.servers
+	@DATABASE_URL=$(POSTGRESQL_URL) $(BIN)/python -m pytest -n auto -m "not browser"
+
+test-mariadb: $(VENV)/.run $(VENV)/.test $(VENV)/.servers $(VENV)/.mariadb
+	@DATABASE_URL=$(MARIADB_URL) $(BIN)/python -m pytest -n auto -m "not browser"
+
+lint: $(VENV)/.lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.run $(VENV)/.test $(VENV)/.lint
+	@$(BIN)/mypy
+
+migrations: $(VENV)/.run
+	@DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m django makemigrations --check --dry-run
+	@$(BIN)/python testproject/manage.py makemigrations --check --dry-run
+
+docs: $(VENV)/.run $(VENV)/.docs
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+package: $(VENV)/.package
+	@rm -rf build dist
+	@$(BIN)/python -m build --outdir dist
+	@$(BIN)/twine check --strict dist/*
+	@$(BIN)/check-manifest
+
+ci:
+	@CI=true bash .ci/run
+
+clean:
+	rm -rf $(VENV) docs/_build build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
