@@ -1,0 +1,35 @@
+"""The app: connects its own receivers and system checks."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.core import checks
+from django.utils.translation import gettext_lazy as _
+
+
+class PagoEfectivoConfig(AppConfig):
+    """django-pagoefectivo in ``INSTALLED_APPS``."""
+
+    name = "django_pagoefectivo"
+    label = "pagoefectivo"
+    verbose_name = _("PagoEfectivo")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect receivers and register checks."""
+        # Models can be imported only once every app is loaded.
+        from . import checks as own_checks
+        from .services.confirmation import confirm_by_query
+        from .services.payments import cancel_other_codes
+        from .signals import confirmation_due, other_codes_open
+
+        other_codes_open.connect(
+            cancel_other_codes, dispatch_uid="django_pagoefectivo.cancel_other_codes"
+        )
+        confirmation_due.connect(
+            confirm_by_query, dispatch_uid="django_pagoefectivo.confirm_by_query"
+        )
+        checks.register(own_checks.check_settings)
+        checks.register(own_checks.check_safety, checks.Tags.security)
+        checks.register(own_checks.check_urls, checks.Tags.urls)
+        checks.register(own_checks.check_literal_secrets, checks.Tags.security, deploy=True)

@@ -1,0 +1,257 @@
+"""System checks: what would make payments fail or be unsafe, said before it does."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib.util
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
+
+from .conf import (
+    CHECKED_PROPERTIES,
+    DEFAULTS,
+    MERCHANT_DEFAULTS,
+    Config,
+    Merchant,
+    get_config,
+)
+from .gateways.registry import check_merchant, gateway_class
+
+Messages = list[CheckMessage]
+#: Length of a published access key; others are likely cut or mixed up.
+_ACCESS_KEY_LENGTH = 20
+
+
+def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
+    """E001 to E003, E006, E007, W011: the setting can be read and means something."""
+    messages: Messages = []
+    if not settings.USE_TZ:
+        messages.append(
+            Error(
+                "USE_TZ is off, so deadlines and times of payment would be stored without "
+                "their time zone.",
+                hint="Set USE_TZ = True.",
+                id="pagoefectivo.E006",
+            )
+        )
+    try:
+        config = get_config()
+        names = config.merchant_names
+    except ImproperlyConfigured as error:
+        return [
+            *messages,
+            Error(
+                str(error),
+                hint="Read the credentials from the environment with "
+                "django_pagoefectivo.conf.from_env(env).",
+                id="pagoefectivo.E001",
+            ),
+        ]
+    for name in names:
+        try:
+            merchant = config.merchant(name)
+            check_merchant(merchant)
+        except ImproperlyConfigured as error:
+            messages.append(
+                Error(
+                    str(error),
+                    hint=f'Correct PAGOEFECTIVO["MERCHANTS"]["{name}"]; no payment can be made '
+                    "for this merchant until then.",
+                    id="pagoefectivo.E002",
+                )
+            )
+        else:
+            messages += _odd_credentials(merchant)
+    for name in CHECKED_PROPERTIES:
+        messages += _unusable(config, name, "pagoefectivo.E003")
+    messages += _unusable(config, "cache", "pagoefectivo.E007")
+    messages += _unknown_names(config)
+    return messages
+
+
+def _unusable(config: Config, name: str, check_id: str) -> Iterator[CheckMessage]:
+    try:
+        getattr(config, name)
+    except ImproperlyConfigured as error:
+        default = DEFAULTS[name.upper()]
+        yield Error(str(error), hint=f"Left out it is the default, {default!r}.", id=check_id)
+
+
+def _odd_credentials(merchant: Merchant) -> Iterator[CheckMessage]:
+    if merchant.api == "cip" and len(merchant.access_key) != _ACCESS_KEY_LENGTH:
+        yield CheckWarning(
+            f"The access key of merchant {merchant.name} has {len(merchant.access_key)} "
+            f"characters; PagoEfectivo's have {_ACCESS_KEY_LENGTH}.",
+            hint="Compare it with PagoEfectivo's letter: it may be cut or another key.",
+            id="pagoefectivo.W012",
+        )
+
+
+def _unknown_names(config: Config) -> Iterator[CheckMessage]:
+    places: list[tuple[str, Mapping[str, Any], list[str]]] = [
+        ("PAGOEFECTIVO", config.raw, ["MERCHANTS", *DEFAULTS])
+    ]
+    merchants = config.raw["MERCHANTS"]
+    places += [
+        (f'PAGOEFECTIVO["MERCHANTS"]["{name}"]', raw, list(MERCHANT_DEFAULTS))
+        for name, raw in merchants.items()
+        if isinstance(raw, Mapping)
+    ]
+    for where, raw, known in places:
+        for name in raw:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, 1)
+                yield CheckWarning(
+                    f'{where}["{name}"] is no setting of django-pagoefectivo and does nothing.',
+                    hint=f"Did you mean {close[0]}?" if close else "Remove it.",
+                    id="pagoefectivo.W011",
+                )
+
+
+def _usable_merchants() -> Iterator[Merchant]:
+    """The merchants that ``check_settings`` finds nothing wrong with."""
+    with suppress(ImproperlyConfigured):
+        config = get_config()
+        for name in config.merchant_names:
+            with suppress(ImproperlyConfigured):
+                merchant = config.merchant(name)
+                check_merchant(merchant)
+                yield merchant
+
+
+def check_safety(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
+    """E004, E005, W008, W013: nothing meant for development meets real money."""
+    messages: Messages = []
+    merchants = list(_usable_merchants())
+    for merchant in merchants:
+        base_url = gateway_class(merchant)(merchant).base_url
+        if _is_plain(base_url) and (merchant.is_production or not _is_local(base_url)):
+            messages.append(
+                Error(
+                    f"Merchant {merchant.name} talks to {base_url} without TLS, so its keys "
+                    "and tokens could be read on the way.",
+                    hint="Use an https:// BASE_URL; http:// is for a sandbox on this machine.",
+                    id="pagoefectivo.E004",
+                )
+            )
+    production = [merchant.name for merchant in merchants if merchant.is_production]
+    if not production:
+        return messages
+    names = ", ".join(production)
+    if apps.is_installed("django_pagoefectivo.sandbox"):
+        messages.append(
+            Error(
+                f"The sandbox app is installed while merchant {names} is in production: "
+                "anybody could declare codes paid.",
+                hint='Remove "django_pagoefectivo.sandbox" from INSTALLED_APPS in production.',
+                id="pagoefectivo.E005",
+            )
+        )
+    messages += _production_warnings(get_config(), names)
+    return messages
+
+
+def _production_warnings(config: Config, names: str) -> Iterator[CheckMessage]:
+    backend = ""
+    with suppress(ImproperlyConfigured):
+        backend = str(settings.CACHES[config.cache].get("BACKEND", ""))
+    if backend.rpartition(".")[2] in ("LocMemCache", "DummyCache"):
+        yield CheckWarning(
+            f"Merchant {names} is in production with a cache that each process has for itself: "
+            "each fetches its own tokens, and refused notifications are counted per process.",
+            hint="Point PAGOEFECTIVO['CACHE'] at a shared cache: Redis, Memcached or database.",
+            id="pagoefectivo.W008",
+        )
+    site_url = None
+    with suppress(ImproperlyConfigured):
+        site_url = config.site_url
+    if site_url and _is_plain(site_url):
+        yield CheckWarning(
+            f"SITE_URL is {site_url} while merchant {names} is in production.",
+            hint="Serve the shop over https.",
+            id="pagoefectivo.W013",
+        )
+
+
+def _is_plain(url: str) -> bool:
+    return urlsplit(url).scheme == "http"
+
+
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
+    """E010: the notifications have somewhere to go."""
+    try:
+        # Without a root URLconf, as in a worker's settings, reverse() would break down.
+        included = bool(getattr(settings, "ROOT_URLCONF", None)) and bool(
+            reverse("pagoefectivo:webhook")
+        )
+    except NoReverseMatch:
+        included = False
+    if not included:
+        return [
+            Error(
+                "The URLs of django-pagoefectivo are not included, so no notification can "
+                "arrive and no payment page can be shown.",
+                hint='Add path("pagoefectivo/", include("django_pagoefectivo.urls")) to the '
+                "root URLconf.",
+                id="pagoefectivo.E010",
+            )
+        ]
+    return []
+
+
+def check_literal_secrets(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> Messages:
+    """W009: no key stands literally in the settings module, from where it gets into git."""
+    secrets = {
+        key: merchant.name
+        for merchant in _usable_merchants()
+        for key in (merchant.access_key, *merchant.secret_keys)
+        if key
+    }
+    module = str(getattr(settings, "SETTINGS_MODULE", "") or "")
+    found = sorted({secrets[text] for text in _literals(module) if text in secrets})
+    return [
+        CheckWarning(
+            f"A key of merchant {name} stands literally in the settings module {module}.",
+            hint="Read it from the environment with django_pagoefectivo.conf.from_env(env), "
+            "and have PagoEfectivo change the key if the module is in version control.",
+            id="pagoefectivo.W009",
+        )
+        for name in found
+    ]
+
+
+def _literals(module: str) -> Iterator[str]:
+    """Every string literal in a module's source."""
+    try:
+        spec = importlib.util.find_spec(module) if module else None
+        source = Path(spec.origin).read_text("utf-8") if spec and spec.origin else ""
+        tree = ast.parse(source)
+    except (ImportError, OSError, SyntaxError, UnicodeDecodeError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
