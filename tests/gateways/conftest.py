@@ -1,0 +1,59 @@
+"""Fixtures of the gateway's tests: a scripted server and a merchant who calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from django_pagoefectivo.gateways import CipGateway, Exchange
+from django_pagoefectivo.gateways import tokens as token_module
+from django_pagoefectivo.gateways import transport as transport_module
+
+from .samples import MakeGateway, merchant_at
+from .server import WireServer, issued
+
+
+@pytest.fixture(autouse=True)
+def no_tokens_left() -> Iterator[None]:
+    """Each test begins without tokens and connections, and leaves no socket open."""
+    cache.clear()
+    token_module._remembered.clear()
+    yield
+    cache.clear()
+    token_module._remembered.clear()
+    if transport_module._Process.session is not None:
+        transport_module._Process.session.close()
+        transport_module._Process.session = None
+
+
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    with WireServer() as running:
+        running.on("POST /cips", issued)
+        yield running
+
+
+@pytest.fixture
+def exchanges() -> list[Exchange]:
+    return []
+
+
+@pytest.fixture
+def make_gateway(server: WireServer, exchanges: list[Exchange]) -> MakeGateway:
+    """Gateways that call the server; values of the merchant may be changed."""
+
+    def make(
+        *, timeout: tuple[float, float] = (1, 2), cache: str = "default", **changes: Any
+    ) -> CipGateway:
+        merchant = merchant_at(changes.pop("base_url", server.url), **changes)
+        return CipGateway(merchant, timeout=timeout, cache=cache, record=exchanges.append)
+
+    return make
+
+
+@pytest.fixture
+def gateway(make_gateway: MakeGateway) -> CipGateway:
+    return make_gateway()
