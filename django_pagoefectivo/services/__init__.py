@@ -1,0 +1,23 @@
+"""What a shop calls. Everything here is public."""
+
+from ..gateways import Customer
+from .delivery import DeliveryReport, deliver_due
+from .payments import cancel_payment, create_payment, extend_payment
+from .polling import PollReport, poll
+from .sync import SyncReport, sync_payment, sync_payments
+from .transitions import Actor
+
+__all__ = [
+    "Actor",
+    "Customer",
+    "DeliveryReport",
+    "PollReport",
+    "SyncReport",
+    "cancel_payment",
+    "create_payment",
+    "deliver_due",
+    "extend_payment",
+    "poll",
+    "sync_payment",
+    "sync_payments",
+]

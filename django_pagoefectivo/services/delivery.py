@@ -1,0 +1,294 @@
+"""The durable signal queue: owe each receiver its call, make it, try again.
+
+``owe`` writes one row for each receiver in the transaction of what happened. After the
+commit ``inline`` delivery calls them from the same process; whatever is left, because a
+receiver raised or the process died, is found by ``deliver_due``. Each row is worked on
+by one process at a time, under a lease.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import random
+from asyncio import CancelledError
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from ..conf import get_config
+from ..gateways.masking import masker
+from ..models import DeliveryState, Payment, SignalDelivery, WebhookEvent
+from ..signals import SIGNALS
+from .claims import is_dead, machine_prefix, own_identity
+from .handover import hands_over, wake
+
+logger = logging.getLogger("django_pagoefectivo.delivery")
+
+#: A receiver that has not come back by then is taken to be lost with its process.
+LEASE = timedelta(minutes=5)
+#: How long a task queue has a call to itself before the sweep looks after it.
+HEAD_START = timedelta(minutes=1)
+FIRST_RETRY = timedelta(seconds=10)
+LONGEST_RETRY = timedelta(hours=1)
+_LONGEST_ERROR = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing to tell: the signal's name, who brought the news, further arguments."""
+
+    signal: str
+    source: str
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DeliveryReport:
+    """What a pass over the queue did."""
+
+    delivered: int = 0
+    failed: int = 0
+
+
+def owe(payment: Payment, told: Sequence[Told], event: WebhookEvent | None = None) -> None:
+    """Write down whom to tell, in the running transaction; call them after its commit.
+
+    Costs one statement, and none if nobody listens.
+    """
+    mode = get_config().signal_delivery
+    inline = mode == "inline"
+    now = timezone.now()
+    rows = [
+        SignalDelivery(
+            payment=payment,
+            event=event,
+            signal=item.signal,
+            receiver=name,
+            source=item.source,
+            extra=item.extra,
+            created_at=now,
+            due_at=now + LEASE if inline else now + HEAD_START if hands_over(mode) else now,
+            claimed_by=own_identity() if inline else "",
+            attempts=1 if inline else 0,
+        )
+        for item in told
+        for name in SIGNALS[item.signal].receiver_names(Payment)
+    ]
+    if not rows:
+        return
+    if len(rows) > 1 and connection.features.can_return_rows_from_bulk_insert:
+        SignalDelivery.objects.bulk_create(rows)
+    else:
+        for row in rows:
+            row.save(force_insert=True)
+    if inline:
+        transaction.on_commit(lambda: _deliver_claimed(rows), robust=True)
+    elif hands_over(mode):
+        transaction.on_commit(lambda: wake(mode, [row.pk for row in rows]), robust=True)
+
+
+def deliver_due(*, ignore_backoff: bool = False, limit: int | None = None) -> DeliveryReport:
+    """Make every call that is due and return how many succeeded and failed.
+
+    ``ignore_backoff`` also makes those that wait for their next try. At most ``limit``
+    calls are made if it is given.
+    """
+    report = DeliveryReport()
+    for row in _claims(ignore_backoff=ignore_backoff, limit=limit):
+        if _call(row):
+            report.delivered += 1
+        else:
+            report.failed += 1
+    return report
+
+
+def due_ids(limit: int) -> list[int]:
+    """The ids of up to ``limit`` calls that are due, the oldest first."""
+    now = timezone.now()
+    _release_the_dead(now)
+    due = SignalDelivery.objects.filter(state=DeliveryState.PENDING, due_at__lte=now)
+    return list(due.order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def deliver_one(delivery_id: int) -> bool | None:
+    """Call the receiver of one delivery; whether it succeeded.
+
+    ``None`` where there is nothing to do: it is done, or gone, or another process is on it,
+    or it waits for its next try.
+    """
+    row = _claim_untried_or_due(delivery_id)
+    if row is None:
+        held = SignalDelivery.objects.filter(pk=delivery_id, state=DeliveryState.PENDING)
+        holder = held.values_list("claimed_by", flat=True).first()
+        if holder and is_dead(holder):
+            _release(holder, timezone.now())
+            row = _claim_untried_or_due(delivery_id)
+    return None if row is None else _call(row)
+
+
+def _claim_untried_or_due(pk: int) -> SignalDelivery | None:
+    return _claim(pk, Q(claimed_by="", attempts=0) | Q(due_at__lte=timezone.now()))
+
+
+def retry_now(delivery: SignalDelivery) -> bool:
+    """Call the receiver of one pending ``delivery`` now; whether it succeeded.
+
+    Returns ``False`` too where another process is on it or it is done already.
+    """
+    claimed = _claim(delivery.pk, Q(claimed_by="") | Q(due_at__lte=timezone.now()))
+    return claimed is not None and _call(claimed)
+
+
+def _claims(*, ignore_backoff: bool, limit: int | None) -> Iterator[SignalDelivery]:
+    """Claim the rows that are due one by one, each once in this pass."""
+    began = timezone.now()
+    _release_the_dead(began)
+    due = Q(due_at__lte=began)
+    if ignore_backoff:
+        due |= Q(claimed_by="")
+    last, left = 0, limit
+    while left is None or left > 0:
+        batch = 100 if left is None else min(100, left)
+        ids = list(
+            SignalDelivery.objects.filter(due, state=DeliveryState.PENDING, pk__gt=last)
+            .order_by("pk")
+            .values_list("pk", flat=True)[:batch]
+        )
+        if not ids:
+            return
+        last = ids[-1]
+        for pk in ids:
+            row = _claim(pk, due)
+            if row is not None:
+                if left is not None:
+                    left -= 1
+                yield row
+
+
+def _release_the_dead(now: datetime) -> None:
+    """Make due at once what processes of this machine held when they died."""
+    holders = (
+        SignalDelivery.objects.filter(
+            state=DeliveryState.PENDING,
+            due_at__gt=now,
+            claimed_by__startswith=machine_prefix(),
+        )
+        .values_list("claimed_by", flat=True)
+        .distinct()
+        .order_by("claimed_by")
+    )
+    for holder in holders:
+        if is_dead(holder):
+            _release(holder, now)
+
+
+def _release(holder: str, now: datetime) -> None:
+    held = SignalDelivery.objects.filter(state=DeliveryState.PENDING, claimed_by=holder)
+    for row in held:
+        # Killed more than once: it may be this very receiver that kills, and it must not
+        # take every pass down with it before the others are told.
+        wait = _backoff(row.attempts) if row.attempts > 1 else timedelta(0)
+        held.filter(pk=row.pk).update(claimed_by="", due_at=now + wait)
+
+
+def _claim(pk: int, still: Q) -> SignalDelivery | None:
+    claimed = SignalDelivery.objects.filter(still, pk=pk, state=DeliveryState.PENDING).update(
+        claimed_by=own_identity(),
+        due_at=timezone.now() + LEASE,
+        attempts=F("attempts") + 1,
+    )
+    if not claimed:
+        return None
+    return SignalDelivery.objects.select_related("payment", "event").get(pk=pk)
+
+
+def _deliver_claimed(rows: Sequence[SignalDelivery]) -> None:
+    for row in rows:
+        if timezone.now() >= row.due_at:
+            # Those before it used the lease up: the sweeper has it, or will.
+            continue
+        try:
+            _call(row)
+        except Exception:
+            # What is committed is committed, and the answer must not say otherwise. The
+            # row is not marked done, so the sweeper calls again.
+            logger.exception("How receiver %s fared could not be written down", row.receiver)
+
+
+def _call(row: SignalDelivery) -> bool:
+    """Call one receiver and write down how it went. Nothing it raises gets out."""
+    try:
+        SIGNALS[row.signal].call(
+            row.receiver,
+            Payment,
+            # Copies, so that what one receiver does to them does not reach the next.
+            payment=copy.copy(row.payment),
+            source=row.source,
+            event=copy.copy(row.event),
+            **row.extra,
+        )
+    except (Exception, SystemExit, CancelledError) as error:
+        _note_failure(row, error)
+        return False
+    _mine(row).update(
+        state=DeliveryState.DONE, finished_at=timezone.now(), claimed_by="", last_error=""
+    )
+    return True
+
+
+def _mine(row: SignalDelivery) -> Any:
+    """The row, as long as nobody else has taken it over after the lease ran out."""
+    return SignalDelivery.objects.filter(
+        pk=row.pk, state=DeliveryState.PENDING, claimed_by=row.claimed_by
+    )
+
+
+def _backoff(attempts: int) -> timedelta:
+    wait: timedelta = min(FIRST_RETRY * 2 ** min(attempts - 1, 20), LONGEST_RETRY)
+    # Some jitter, so that what failed together is not all tried together again.
+    return wait * random.uniform(0.9, 1.1)
+
+
+def _words_of(error: BaseException, payment: Payment) -> str:
+    """An error as text that can be stored and shown, without the shopper's data."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:
+        text = f"{type(error).__name__} (its text cannot be made)"
+    clean = text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\ufffd")
+    _, mask_text = masker(
+        (),
+        (
+            payment.customer_email,
+            payment.customer_phone,
+            payment.customer_phone_country_code + payment.customer_phone,
+            payment.customer_document_number,
+        ),
+    )
+    return mask_text(clean)
+
+
+def _note_failure(row: SignalDelivery, error: BaseException) -> None:
+    wait = _backoff(row.attempts)
+    text = _words_of(error, row.payment)
+    logger.error(
+        "Receiver %s of %s failed for payment %s (attempt %d, next in %d s): %s",
+        row.receiver,
+        row.signal,
+        row.payment_id,
+        row.attempts,
+        wait.total_seconds(),
+        text,
+    )
+    _mine(row).update(last_error=text[:_LONGEST_ERROR], due_at=timezone.now() + wait, claimed_by="")
+
+
+def waiting_deliveries() -> int:
+    """How many calls are still owed."""
+    return SignalDelivery.objects.filter(state=DeliveryState.PENDING).count()

@@ -1,0 +1,43 @@
+"""Keeping the masked exchanges of a piece of work until they can be stored together."""
+
+from __future__ import annotations
+
+from ..conf import Config
+from ..gateways import Exchange
+from ..models import ApiExchange, Payment
+
+
+class ExchangeLog:
+    """Collects what gateways record and stores it in one statement."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._waiting: list[Exchange] = []
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Take one exchange; this is a gateway's ``record``."""
+        if self._config.options_of(exchange.merchant).exchange_log:
+            self._waiting.append(exchange)
+
+    def store(self, payment: Payment | None = None) -> None:
+        """Store what was collected, linked to ``payment`` where it is about just one."""
+        waiting, self._waiting = self._waiting, []
+        rows = [
+            ApiExchange(
+                payment=payment,
+                merchant=exchange.merchant,
+                operation=exchange.operation,
+                method=exchange.method,
+                url=exchange.url[:500],
+                request=exchange.request,
+                response=exchange.response,
+                http_status=exchange.http_status,
+                api_code=exchange.api_code,
+                milliseconds=exchange.milliseconds,
+                error=exchange.error,
+                failed=exchange.failed,
+            )
+            for exchange in waiting
+        ]
+        if rows:
+            ApiExchange.objects.bulk_create(rows)

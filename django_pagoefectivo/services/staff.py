@@ -1,0 +1,511 @@
+"""What a person of the shop's staff does, in that person's name.
+
+Every act is one short transaction and leaves an entry in the payment's timeline. Where
+two people do the same at once, one wins and the other gets ``AlreadyDone``, which says
+who was faster and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from ..conf import get_config
+from ..exceptions import InvalidNotification, InvalidPayment, InvalidTransition
+from ..gateways import RemoteStatus, gateway_class, gateway_for
+from ..gateways.wire import LIMA
+from ..models import (
+    Attention,
+    DeliveryState,
+    EntryKind,
+    Outcome,
+    Payment,
+    PaymentQuerySet,
+    SignalDelivery,
+    Source,
+    Status,
+    TimelineEntry,
+    WebhookEvent,
+)
+from .delivery import retry_now
+from .payments import cancel_payment, extend_payment
+from .state_machine import Decision, Fact, decide
+from .sync import SyncReport, ref_of, sync_payment, sync_payments
+from .transactions import StateChanged, repeated_on_conflict
+from .transitions import Actor, change, read_again, state_of, tell
+from .validation import valid_amount, valid_text
+from .webhooks import fact_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+PAID_STATUSES = (Status.PAID, Status.REFUNDED)
+#: Doubts that are over once a person has said what is so.
+_ANSWERED = frozenset({Attention.OUTCOME_UNKNOWN, Attention.LATE_PAYMENT})
+
+
+class AlreadyDone(InvalidTransition):
+    """Somebody was faster; the message says who and when."""
+
+
+def in_lima(moment: datetime) -> str:
+    """A moment as staff read it: Lima time, to the minute."""
+    return f"{moment.astimezone(LIMA):%Y-%m-%d %H:%M}"
+
+
+def seen_key(payment: Payment) -> str:
+    """What a person saw waiting on ``payment``: changes as soon as something else waits."""
+    text = f"{payment.attention}\0{payment.attention_note}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# -- asking, extending, cancelling -----------------------------------------------------------
+
+
+def ask(payment: Payment, *, user: User) -> Payment:
+    """Ask PagoEfectivo about ``payment`` in the name of ``user``; returns it refreshed.
+
+    Raises what ``sync_payment`` raises, and ``InvalidTransition`` where there is nothing
+    yet that PagoEfectivo could be asked about.
+    """
+    config = get_config()
+    gateway = gateway_for(config.merchant(payment.merchant), config)
+    if not gateway.can_ask(ref_of(payment)):
+        raise InvalidTransition(
+            f"Payment {payment.transaction_code} has no CIP yet, so PagoEfectivo cannot be "
+            "asked about it.",
+            payment=payment,
+        )
+    sync_payment(payment)
+    _entry(payment, user, EntryKind.CHANGE, f"Asked PagoEfectivo; the payment is {payment.status}.")
+    return payment
+
+
+def ask_many(payments: PaymentQuerySet, *, user: User) -> SyncReport:
+    """Ask about all of ``payments``, some hundreds, in as few calls as the batch size allows.
+
+    A merchant that is not configured any more is reported and the others go on.
+    """
+    total = SyncReport()
+    names = payments.order_by("merchant").values_list("merchant", flat=True).distinct()
+    for name in list(names):
+        chosen = list(payments.filter(merchant=name).order_by("pk"))
+        try:
+            report = sync_payments(Payment.objects.filter(pk__in=[each.pk for each in chosen]))
+        except ImproperlyConfigured as error:
+            total.failed += len(chosen)
+            total.errors.append(str(error))
+            continue
+        total.asked += report.asked
+        total.calls += report.calls
+        total.changed += report.changed
+        total.missing += report.missing
+        total.not_askable += report.not_askable
+        total.failed += report.failed
+        total.errors += report.errors
+        TimelineEntry.objects.bulk_create(
+            _new_entry(payment, user, EntryKind.CHANGE, "Asked PagoEfectivo.") for payment in chosen
+        )
+    return total
+
+
+def extend(
+    payment: Payment,
+    *,
+    user: User,
+    expires_at: datetime | None = None,
+    expires_in: timedelta | None = None,
+) -> Payment:
+    """``extend_payment`` in the name of ``user``."""
+    return extend_payment(payment, expires_at=expires_at, expires_in=expires_in, actor=_actor(user))
+
+
+def cancel(payment: Payment, *, user: User) -> Payment:
+    """``cancel_payment`` in the name of ``user``."""
+    return cancel_payment(payment, actor=_actor(user))
+
+
+# -- what needs no call ----------------------------------------------------------------------
+
+
+def reconcile(payment: Payment, *, user: User) -> Payment:
+    """Note that ``user`` found ``payment`` to agree with what PagoEfectivo settled.
+
+    Raises ``InvalidTransition`` unless it is paid or refunded, ``AlreadyDone`` if it was
+    reconciled before.
+    """
+
+    def work() -> None:
+        now = timezone.now()
+        written = Payment.objects.filter(
+            pk=payment.pk, status__in=PAID_STATUSES, reconciled_at=None
+        ).update(reconciled_at=now, reconciled_by=user, updated_at=now)
+        if written:
+            _entry(payment, user, EntryKind.CHANGE, "Marked as reconciled.")
+            return
+        current = Payment.objects.select_related("reconciled_by").get(pk=payment.pk)
+        if current.reconciled_at is not None:
+            by = current.reconciled_by.get_username() if current.reconciled_by else "Somebody"
+            raise AlreadyDone(
+                f"{by} marked {current.transaction_code} as reconciled on "
+                f"{in_lima(current.reconciled_at)} (Lima).",
+                payment=payment,
+            )
+        raise InvalidTransition(
+            f"Payment {current.transaction_code} is {current.status}; only one that is paid or "
+            "refunded can be reconciled.",
+            payment=payment,
+        )
+
+    return _done(payment, work)
+
+
+def add_note(payment: Payment, *, user: User, note: str) -> None:
+    """Add what ``user`` has to say to the timeline of ``payment``."""
+    _entry(payment, user, EntryKind.NOTE, _words("note", note))
+
+
+def settle(payment: Payment, *, user: User, note: str, seen: str) -> Payment:
+    """Note that ``user`` dealt with what waited on ``payment``.
+
+    ``seen`` is the ``seen_key`` of what the person looked at. Raises ``AlreadyDone`` if
+    nothing waits any more, ``InvalidTransition`` if it is something else by now.
+    """
+    text = _words("note", note)
+
+    def work() -> None:
+        current = read_again(payment)
+        if not current.attention:
+            raise AlreadyDone(_who_settled(current), payment=payment)
+        if seen_key(current) != seen:
+            raise InvalidTransition(
+                f"Something new happened to {current.transaction_code} meanwhile: "
+                f"{current.attention_note or current.attention}",
+                payment=payment,
+            )
+        _settle(current, user, text)
+
+    return _done(payment, work)
+
+
+def confirm(
+    payment: Payment,
+    *,
+    user: User,
+    reason: str,
+    amount: Decimal | None = None,
+    operation_number: str = "",
+) -> Payment:
+    """Take ``user``'s word that ``payment`` is paid, and tell the shop.
+
+    ``amount`` is what was really paid, in the payment's currency; the payment's own if left
+    out. Raises ``AlreadyDone`` if it is paid by now.
+    """
+    text = _words("reason", reason)
+    paid = payment.amount if amount is None else valid_amount(amount)
+    operation = valid_text("operation_number", operation_number, 64)
+
+    def work() -> None:
+        current = read_again(payment)
+        fact = Fact(
+            RemoteStatus.PAID,
+            amount=paid,
+            currency=current.currency,
+            operation_number=operation,
+        )
+        _pay(current, fact, user, text)
+
+    return _done(payment, work)
+
+
+def mismatch_of(payment: Payment) -> WebhookEvent | None:
+    """The newest notification whose amount could be accepted as what was paid."""
+    if payment.status in PAID_STATUSES:
+        return None
+    return (
+        WebhookEvent.objects.filter(
+            payment=payment,
+            outcome=Outcome.MISMATCH,
+            flag=Attention.AMOUNT_MISMATCH,
+            currency=payment.currency,
+            amount__gt=0,
+        )
+        .defer("body")
+        .order_by("-pk")
+        .first()
+    )
+
+
+def accept_amount(payment: Payment, *, user: User, event: WebhookEvent, note: str = "") -> Payment:
+    """Accept the other amount that ``event`` says as the full payment, and tell the shop.
+
+    Raises ``AlreadyDone`` if the payment is paid by now and ``InvalidTransition`` if
+    ``event`` speaks of another payment or currency.
+    """
+    text = valid_text("note", note)
+
+    def work() -> None:
+        current = read_again(payment)
+        if (
+            event.payment_id != current.pk
+            or event.outcome != Outcome.MISMATCH
+            or event.amount is None
+            or event.currency != current.currency
+        ):
+            raise InvalidTransition(
+                f"Notification {event.pk} says no amount that could be accepted for "
+                f"{current.transaction_code}.",
+                payment=payment,
+            )
+        fact = Fact(
+            RemoteStatus.PAID,
+            amount=event.amount,
+            currency=event.currency,
+            operation_number=event.operation_number,
+            paid_at=event.paid_at,
+        )
+        said = f"Accepted {event.amount} {event.currency} for {current.amount} {current.currency}."
+        _pay(current, fact, user, f"{said} {text}".strip(), event)
+
+    return _done(payment, work)
+
+
+# -- notifications that nobody knew ----------------------------------------------------------
+
+
+def link_event(event: WebhookEvent, payment: Payment, *, user: User, note: str = "") -> Payment:
+    """Apply the unmatched ``event`` to ``payment``, which ``user`` says it belongs to.
+
+    What it says is judged as if it had named the payment: another amount flags. Raises
+    ``AlreadyDone`` if the event was dealt with before, ``InvalidTransition`` if it is
+    another merchant's or cannot be read any more.
+    """
+    text = valid_text("note", note)
+    config = get_config()
+    if event.merchant != payment.merchant:
+        raise InvalidTransition(
+            f"The notification is merchant {event.merchant}'s, the payment {payment.merchant}'s.",
+            payment=payment,
+        )
+    gateway = gateway_class(config.merchant(event.merchant))
+    try:
+        fact = fact_of(gateway.parse_notification(bytes(event.body)))
+    except InvalidNotification as error:
+        raise InvalidTransition(f"The notification cannot be read: {error}") from None
+
+    def work() -> None:
+        current = read_again(payment)
+        decision = decide(state_of(current), fact)
+        if decision.flag == Attention.OUTCOME_UNKNOWN:
+            # The doubt was which notification belongs to it, and that is answered now.
+            decision = replace(decision, flag=None, note="")
+        if decision.to is not None and current.attention == Attention.OUTCOME_UNKNOWN:
+            _settle(current, user, text)
+        values = {}
+        if event.cip and current.cip is None and len(event.cip) <= 14:
+            values["cip"] = event.cip
+        made = change(current, decision, fact, values=values)
+        claimed = WebhookEvent.objects.filter(pk=event.pk, outcome=Outcome.UNMATCHED).update(
+            payment=current,
+            outcome=_outcome(decision),
+            from_status=made.from_status if made.to_status else "",
+            to_status=made.to_status,
+            flag=decision.flag or "",
+            error=decision.note,
+        )
+        if not claimed:
+            raise AlreadyDone(_who_linked(event), payment=payment)
+        linked = f"Linked notification {event.pk} (CIP {event.cip or 'unknown'}). {text}".strip()
+        if made.to_status:
+            tell(current, made, _actor(user), event=event, note=linked)
+        else:
+            _entry(current, user, EntryKind.CHANGE, linked, event=event)
+            tell(current, made, _actor(user), event=event)
+
+    return _done(payment, work)
+
+
+def dismiss_event(event: WebhookEvent, *, user: User, note: str) -> None:
+    """Note that ``user`` dealt with an unmatched ``event`` in another way.
+
+    Raises ``AlreadyDone`` if somebody did before.
+    """
+    text = _words("note", note)
+    dismissed = WebhookEvent.objects.filter(pk=event.pk, outcome=Outcome.UNMATCHED).update(
+        outcome=Outcome.IGNORED,
+        error=f"{user.get_username()} dealt with it on {in_lima(timezone.now())} (Lima): {text}",
+    )
+    if not dismissed:
+        raise AlreadyDone(_who_linked(event))
+
+
+# -- receivers -------------------------------------------------------------------------------
+
+
+def retry(delivery: SignalDelivery, *, user: User) -> bool:
+    """Call the receiver of a pending ``delivery`` now; whether it succeeded.
+
+    Raises ``AlreadyDone`` if it was told before and ``InvalidTransition`` if another
+    process is just telling it.
+    """
+    attempts = delivery.attempts
+    succeeded = retry_now(delivery)
+    delivery.refresh_from_db()
+    if not succeeded and delivery.attempts == attempts:
+        if delivery.state == DeliveryState.DONE:
+            told = f" on {in_lima(delivery.finished_at)} (Lima)" if delivery.finished_at else ""
+            raise AlreadyDone(f"{delivery.receiver} was told{told}.", payment=delivery.payment)
+        raise InvalidTransition(
+            f"Another process is just telling {delivery.receiver}; look again in a moment.",
+            payment=delivery.payment,
+        )
+    result = "it succeeded" if succeeded else "it failed again"
+    _entry(
+        delivery.payment,
+        user,
+        EntryKind.CHANGE,
+        f"Called {delivery.receiver} for {delivery.signal} again: {result}.",
+    )
+    return succeeded
+
+
+# -- inside ----------------------------------------------------------------------------------
+
+
+def _actor(user: User) -> Actor:
+    return Actor(Source.STAFF, user)
+
+
+def _words(field: str, text: str) -> str:
+    words = valid_text(field, text).strip()
+    if not words:
+        raise InvalidPayment(field, "say in a few words what was done and why.")
+    return words
+
+
+def _new_entry(
+    payment: Payment,
+    user: User,
+    kind: EntryKind,
+    note: str,
+    *,
+    reason: str = "",
+    event: WebhookEvent | None = None,
+) -> TimelineEntry:
+    actor = _actor(user)
+    return TimelineEntry(
+        payment=payment,
+        event=event,
+        kind=kind,
+        source=actor.source,
+        actor=user,
+        actor_name=actor.name,
+        reason=reason,
+        note=note,
+    )
+
+
+def _entry(
+    payment: Payment,
+    user: User,
+    kind: EntryKind,
+    note: str,
+    *,
+    reason: str = "",
+    event: WebhookEvent | None = None,
+) -> None:
+    entry = _new_entry(payment, user, kind, note, reason=reason, event=event)
+    entry.save(force_insert=True)
+
+
+def _done(payment: Payment, work: Callable[[], None]) -> Payment:
+    repeated_on_conflict(work)
+    payment.refresh_from_db()
+    return payment
+
+
+def _settle(current: Payment, user: User, note: str) -> None:
+    """Clear what waits on a payment read in this transaction.
+
+    Conditional on just that, so that of two people one wins and nothing that came up
+    meanwhile is cleared unseen.
+    """
+    reason = current.attention
+    cleared = Payment.objects.filter(
+        pk=current.pk, attention=reason, attention_note=current.attention_note
+    ).update(attention="", attention_note="", updated_at=timezone.now())
+    if cleared != 1:
+        raise StateChanged
+    current.attention = current.attention_note = ""
+    _entry(current, user, EntryKind.SETTLED, note, reason=reason)
+
+
+def _pay(
+    current: Payment, fact: Fact, user: User, note: str, event: WebhookEvent | None = None
+) -> None:
+    """Make a payment read in this transaction paid on a person's word."""
+    if current.status in PAID_STATUSES:
+        raise AlreadyDone(_who_paid(current), payment=current)
+    # The person has judged the amount; whether the payment may be paid is still decided.
+    state = replace(state_of(current), amount=fact.amount or current.amount)
+    decision = decide(state, fact)
+    if decision.to is None:
+        raise InvalidTransition(
+            f"Payment {current.transaction_code} is {current.status} and cannot become paid.",
+            payment=current,
+        )
+    if decision.flag in _ANSWERED:
+        decision = replace(decision, flag=None, note="")
+    if current.attention:
+        _settle(current, user, note)
+    made = change(current, decision, fact)
+    tell(current, made, _actor(user), event=event, note=note)
+
+
+def _outcome(decision: Decision) -> Outcome:
+    if decision.to is not None:
+        return Outcome.APPLIED
+    if decision.mismatch:
+        return Outcome.MISMATCH
+    return Outcome.DUPLICATE if decision.repeated else Outcome.IGNORED
+
+
+def _who_settled(payment: Payment) -> str:
+    last = TimelineEntry.objects.filter(payment=payment, kind=EntryKind.SETTLED).last()
+    if last is None:
+        return f"Nothing waits on {payment.transaction_code} any more."
+    return (
+        f"{last.actor_name or 'Somebody'} dealt with {payment.transaction_code} on "
+        f"{in_lima(last.created_at)} (Lima): {last.note}"
+    )
+
+
+def _who_paid(payment: Payment) -> str:
+    last = TimelineEntry.objects.filter(
+        payment=payment, kind=EntryKind.TRANSITION, to_status=Status.PAID
+    ).last()
+    if last is not None:
+        by = last.actor_name or f"a {last.get_source_display()}"
+        return f"{by} made {payment.transaction_code} paid on {in_lima(last.created_at)} (Lima)."
+    when = f" on {in_lima(payment.paid_at)} (Lima)" if payment.paid_at else ""
+    return f"Payment {payment.transaction_code} is {payment.status} already: paid{when}."
+
+
+def _who_linked(event: WebhookEvent) -> str:
+    last = TimelineEntry.objects.filter(event=event, source=Source.STAFF).last()
+    if last is not None:
+        return (
+            f"{last.actor_name or 'Somebody'} linked the notification on "
+            f"{in_lima(last.created_at)} (Lima)."
+        )
+    now = WebhookEvent.objects.only("outcome", "error").get(pk=event.pk)
+    if now.outcome == Outcome.IGNORED and now.error:
+        return now.error
+    return f"The notification is {now.outcome} by now."

@@ -1,0 +1,303 @@
+"""Asking PagoEfectivo how payments stand, and applying what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from ..conf import get_config
+from ..exceptions import PagoEfectivoError
+from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
+from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
+from .exchanges import ExchangeLog
+from .polling_schedule import AFTER_DEADLINE, next_poll
+from .state_machine import Decision, Fact, decide
+from .transactions import repeated_on_conflict
+from .transitions import (
+    STATUS_QUERY,
+    Actor,
+    Change,
+    already_flagged,
+    change,
+    flag,
+    read_again,
+    state_of,
+    tell,
+)
+from .webhooks import take_unmatched_after_commit
+
+logger = logging.getLogger("django_pagoefectivo.sync")
+
+#: Status queries between two reads of payments: what is stored is stored for all of them.
+_BATCHES_A_CHUNK = 10
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What asking about many payments did.
+
+    ``asked`` payments in ``calls`` calls; ``changed`` by transition or flag, ``missing`` at
+    PagoEfectivo, ``not_askable`` (no CIP yet), ``failed`` because their call did, with the
+    sentences in ``errors``.
+    """
+
+    asked: int = 0
+    calls: int = 0
+    changed: int = 0
+    missing: int = 0
+    not_askable: int = 0
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+def ref_of(payment: Payment) -> CodeRef:
+    """How PagoEfectivo can be asked about ``payment``."""
+    return CodeRef(payment.transaction_code, payment.cip or "", payment.remote_id)
+
+
+def sync_payment(payment: Payment) -> Payment:
+    """Ask PagoEfectivo about ``payment`` and apply what it says; returns it refreshed.
+
+    A payment without a CIP whose contract cannot be asked otherwise stays as it is.
+    Raises ``RequestRejected``, ``AuthenticationFailed`` or ``GatewayUnavailable``; the
+    payment is unchanged then.
+    """
+    config = get_config()
+    log = ExchangeLog(config)
+    gateway = gateway_for(config.merchant(payment.merchant), config, log)
+    ref = ref_of(payment)
+    if gateway.can_ask(ref):
+        try:
+            (state,) = gateway.states([ref])
+        except PagoEfectivoError as error:
+            error.payment = payment
+            raise
+        finally:
+            log.store(payment)
+        absorb(payment, state)
+    payment.refresh_from_db()
+    return payment
+
+
+def sync_payments(queryset: PaymentQuerySet) -> SyncReport:
+    """Ask about all payments of ``queryset``, in as few calls as the batch size allows.
+
+    A batch that fails is reported and the others go on. Memory stays flat.
+    """
+    report = SyncReport()
+    for _ in sync_in_chunks(queryset, report):
+        pass
+    return report
+
+
+def sync_in_chunks(
+    queryset: PaymentQuerySet, report: SyncReport, *, expire_overdue: bool = False
+) -> Iterator[Sequence[Payment]]:
+    """Ask about ``queryset`` chunk by chunk, yield each chunk after it; ``report`` grows.
+
+    With ``expire_overdue`` payments whose term is over, and that PagoEfectivo does not call
+    paid, expire.
+    """
+    config = get_config()
+    log = ExchangeLog(config)
+    size = config.search_batch_size
+    last = 0
+    while chunk := list(queryset.filter(pk__gt=last).order_by("pk")[: size * _BATCHES_A_CHUNK]):
+        last = chunk[-1].pk
+        by_merchant: dict[str, list[Payment]] = defaultdict(list)
+        for payment in chunk:
+            by_merchant[payment.merchant].append(payment)
+        for name, payments in by_merchant.items():
+            try:
+                gateway = gateway_for(config.merchant(name), config, log)
+            except ImproperlyConfigured as error:
+                # A merchant that was taken out of the settings must not stop the others.
+                report.failed += len(payments)
+                report.errors.append(str(error))
+                continue
+            askable = [payment for payment in payments if gateway.can_ask(ref_of(payment))]
+            report.not_askable += len(payments) - len(askable)
+            step = min(size, gateway.largest_batch or size)
+            for start in range(0, len(askable), step):
+                batch = askable[start : start + step]
+                report.calls += 1
+                try:
+                    states = gateway.states([ref_of(payment) for payment in batch])
+                except PagoEfectivoError as error:
+                    report.failed += len(batch)
+                    report.errors.append(str(error))
+                    continue
+                report.asked += len(batch)
+                for payment, state in zip(batch, states, strict=True):
+                    report.missing += state is None
+                    report.changed += absorb(payment, state, expire_overdue=expire_overdue)
+        log.store()
+        yield chunk
+
+
+def absorb(payment: Payment, state: RemoteState | None, *, expire_overdue: bool = False) -> bool:
+    """Apply one answer to ``payment``; whether anything changed. Unchanged costs nothing."""
+    now = timezone.now()
+    if _says_the_same(payment, state) and not (expire_overdue and _is_over(payment, now)):
+        return False
+    return repeated_on_conflict(lambda: _absorb(payment, state, expire_overdue))
+
+
+def _says_the_same(payment: Payment, state: RemoteState | None) -> bool:
+    return (
+        state is not None
+        and payment.status == Status.PENDING
+        and state.status is RemoteStatus.PENDING
+        and payment.attention != Attention.STATUS_CONFLICT
+        and state.transaction_code in ("", payment.transaction_code)
+        and state.expires_at in (None, payment.expires_at)
+        and state.amount in (None, payment.amount)
+        and state.currency in ("", payment.currency)
+    )
+
+
+def _is_over(payment: Payment, now: datetime) -> bool:
+    return payment.status == Status.PENDING and payment.expires_at + AFTER_DEADLINE <= now
+
+
+def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> bool:
+    payment = read_again(stale)
+    if state is None:
+        missing = payment.status == Status.PENDING and flag(
+            payment,
+            Attention.STATUS_CONFLICT,
+            f"PagoEfectivo does not know CIP {payment.cip}, or it is another service's.",
+            STATUS_QUERY,
+        )
+        return _expire_if_over(payment, expire_overdue) or missing
+    if state.transaction_code and state.transaction_code != payment.transaction_code:
+        return flag(
+            payment,
+            Attention.STATUS_CONFLICT,
+            f"At PagoEfectivo CIP {payment.cip} belongs to {state.transaction_code[:64]}.",
+            STATUS_QUERY,
+        )
+    if state.status is RemoteStatus.UNKNOWN:
+        logger.warning(
+            "PagoEfectivo says %r about payment %s, which is no status this app knows; "
+            "nothing was changed",
+            state.status_text,
+            payment.pk,
+        )
+        return False
+    made, event = apply_state(payment, state, STATUS_QUERY)
+    if event is not None and made.to_status:
+        settle_waiting(event, made)
+    expired = made.to_status == "" and _expire_if_over(payment, expire_overdue)
+    return bool(made.to_status or made.decision.flag) or expired
+
+
+def apply_state(
+    payment: Payment, state: RemoteState, actor: Actor
+) -> tuple[Change, WebhookEvent | None]:
+    """Apply a remote state to a payment read in this transaction.
+
+    Returns what was written and the notification that waited for this confirmation.
+    """
+    fact = Fact(
+        status=state.status,
+        amount=state.amount,
+        currency=state.currency,
+        operation_number=state.operation_number,
+        paid_at=state.paid_at,
+        expires_at=state.expires_at,
+        asked=True,
+        is_over=(state.expires_at or payment.expires_at) <= timezone.now(),
+    )
+    decision = decide(state_of(payment), fact)
+    if decision.flag is not None and decision.to is None:
+        if already_flagged(payment, decision.flag, decision.note):
+            decision = Decision()
+    event = _waiting_event(payment) if decision.to == Status.PAID else None
+    values = _learned(payment, state)
+    made = change(
+        payment,
+        decision,
+        _with_operation(fact, event),
+        values=values,
+        voids=_void(payment, decision),
+    )
+    tell(payment, made, actor, event=event, note=state.status_text)
+    if values.keys() & {"cip", "remote_id"}:
+        take_unmatched_after_commit(payment)
+    return made, event
+
+
+def _with_operation(fact: Fact, event: WebhookEvent | None) -> Fact:
+    """The query confirms, but only the notification names the operation."""
+    if event is None or fact.operation_number:
+        return fact
+    return Fact(
+        fact.status,
+        fact.amount,
+        fact.currency,
+        event.operation_number,
+        fact.paid_at or event.paid_at,
+        fact.expires_at,
+        asked=True,
+    )
+
+
+def _learned(payment: Payment, state: RemoteState) -> dict[str, Any]:
+    """What the answer adds to or corrects in the payment beside its status."""
+    values: dict[str, Any] = {}
+    if state.expires_at and state.expires_at != payment.expires_at and payment.is_open:
+        values["expires_at"] = state.expires_at
+        values["next_poll_at"] = next_poll(payment.created_at, state.expires_at, timezone.now())
+    if state.cip and payment.cip is None:
+        values["cip"] = state.cip[:14]
+    if state.remote_id and not payment.remote_id:
+        values["remote_id"] = state.remote_id
+    return values
+
+
+def _void(payment: Payment, decision: Decision) -> Attention | None:
+    """The reason for attention that this answer makes untrue."""
+    if decision.repeated:
+        return Attention.STATUS_CONFLICT
+    if payment.status == Status.CREATED and decision.to == Status.PENDING:
+        return Attention.OUTCOME_UNKNOWN
+    return None
+
+
+def _waiting_event(payment: Payment) -> WebhookEvent | None:
+    return (
+        WebhookEvent.objects.filter(payment=payment, outcome=Outcome.PENDING).order_by("pk").first()
+    )
+
+
+def settle_waiting(event: WebhookEvent, made: Change) -> None:
+    """Note on a notification that waited for a query what became of it."""
+    WebhookEvent.objects.filter(pk=event.pk).update(
+        outcome=Outcome.APPLIED,
+        from_status=made.from_status,
+        to_status=made.to_status,
+        flag=made.decision.flag or "",
+    )
+
+
+def _expire_if_over(payment: Payment, expire_overdue: bool) -> bool:
+    if not expire_overdue or not _is_over(payment, timezone.now()):
+        return False
+    return expire(payment)
+
+
+def expire(payment: Payment) -> bool:
+    """Expire a pending payment read in this transaction whose term is over."""
+    fact = Fact(RemoteStatus.EXPIRED)
+    decision = decide(state_of(payment), fact)
+    made = change(payment, decision, fact)
+    tell(payment, made, STATUS_QUERY, note="Its term is over.")
+    return bool(made.to_status)

@@ -1,0 +1,1 @@
+"""Tests of the promises: each would fail if the promise were broken."""
