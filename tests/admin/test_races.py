@@ -1,0 +1,164 @@
+"""Two people and the same thing at the same instant: one wins, the other is told."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+from django_pagoefectivo.exceptions import InvalidTransition
+from django_pagoefectivo.models import Attention, Outcome, Payment, Status
+from django_pagoefectivo.services import staff
+from django_pagoefectivo.services.transactions import StateChanged, repeated_on_conflict
+from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
+
+from .conftest import ROLES, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ROUNDS = 8
+
+
+def at_once(*works: Callable[[], Any]) -> list[Any]:
+    """Run all at the same instant on connections of their own; their results or errors."""
+    barrier = threading.Barrier(len(works))
+    results: list[Any] = [None] * len(works)
+
+    def run(index: int, work: Callable[[], Any]) -> None:
+        try:
+            connection.ensure_connection()
+            barrier.wait(30)
+            results[index] = work()
+        except Exception as error:  # noqa: BLE001
+            results[index] = error
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+def pay_twice(payment: Payment) -> None:
+    """What a second notification does."""
+    repeated_on_conflict(
+        lambda: flag(read_again(payment), Attention.DUPLICATE_PAYMENT, "Paid once more.", WEBHOOK)
+    )
+
+
+def winners(results: list[Any]) -> int:
+    """How many succeeded; all others were told who was faster."""
+    losers = [result for result in results if isinstance(result, Exception)]
+    assert all(isinstance(loser, staff.AlreadyDone) for loser in losers), losers
+    assert all(str(loser).startswith(("ana ", "ben ", "cid ")) for loser in losers), losers
+    return len(results) - len(losers)
+
+
+@pytest.fixture
+def people(monkeypatch: Any) -> list[Any]:
+    names = ("ana", "ben", "cid")
+    for name in names:
+        monkeypatch.setitem(ROLES, name, ())
+    return [person(name) for name in names]
+
+
+def test_settle(people: list[Any]) -> None:
+    for _ in range(ROUNDS):
+        payment = make_flagged("late_payment", "paid")
+        seen = staff.seen_key(payment)
+        copies = [Payment.objects.get(pk=payment.pk) for _ in people]
+        results = at_once(
+            *(
+                partial(staff.settle, copy, user=user, note="x", seen=seen)
+                for copy, user in zip(copies, people, strict=True)
+            )
+        )
+        assert winners(results) == 1
+        assert Counter(kind for kind, _, _ in notes_of(payment)) == {"flag": 1, "settled": 1}
+
+
+def test_confirm_and_accept(people: list[Any], told: Any) -> None:
+    for _ in range(ROUNDS):
+        payment, event = make_mismatch()
+        told.clear()
+        ana, ben, cid = people
+        copies = [Payment.objects.get(pk=payment.pk) for _ in people]
+        results = at_once(
+            partial(staff.confirm, copies[0], user=ana, reason="x"),
+            partial(staff.accept_amount, copies[1], user=ben, event=event),
+            partial(staff.confirm, copies[2], user=cid, reason="x"),
+        )
+        assert winners(results) == 1
+        assert [t[0] for t in told] == ["payment_confirmed"]
+
+
+def test_reconcile(people: list[Any]) -> None:
+    for _ in range(ROUNDS):
+        payment = make_payment("paid")
+        copies = [Payment.objects.get(pk=payment.pk) for _ in people]
+        results = at_once(
+            *(
+                partial(staff.reconcile, copy, user=user)
+                for copy, user in zip(copies, people, strict=True)
+            )
+        )
+        assert winners(results) == 1
+        assert len(notes_of(payment)) == 1
+
+
+def test_link_to_different_payments(people: list[Any], told: Any) -> None:
+    for _ in range(ROUNDS):
+        event = make_event()
+        payments = [make_payment() for _ in people]
+        told.clear()
+        results = at_once(
+            *(
+                partial(staff.link_event, event, payment, user=user)
+                for payment, user in zip(payments, people, strict=True)
+            )
+        )
+        assert winners(results) == 1
+        statuses = Counter(Payment.objects.get(pk=p.pk).status for p in payments)
+        assert statuses == {Status.PAID: 1, Status.PENDING: 2}
+        assert [t[0] for t in told] == ["payment_confirmed"]
+        event.refresh_from_db()
+        assert event.outcome == Outcome.APPLIED
+
+
+def test_link_and_dismiss(people: list[Any]) -> None:
+    for _ in range(ROUNDS):
+        event, payment = make_event(), make_payment()
+        results = at_once(
+            partial(staff.link_event, event, payment, user=people[0]),
+            partial(staff.dismiss_event, event, user=people[1], note="x"),
+        )
+        assert winners(results) == 1
+
+
+def test_settling_never_hides_what_comes_up_at_the_same_instant(people: list[Any]) -> None:
+    for _ in range(ROUNDS):
+        payment = make_flagged("late_payment", "paid")
+        seen = staff.seen_key(payment)
+        result, _ = at_once(
+            partial(staff.settle, payment, user=people[0], note="x", seen=seen),
+            partial(pay_twice, payment),
+        )
+        assert isinstance(result, Payment | InvalidTransition), result
+        now = Payment.objects.get(pk=payment.pk)
+        assert now.attention == Attention.DUPLICATE_PAYMENT
+
+
+def test_what_was_read_too_early_is_not_cleared(people: list[Any]) -> None:
+    payment = make_flagged("late_payment", "paid")
+    stale = read_again(payment)
+    pay_twice(payment)
+    with pytest.raises(StateChanged):
+        staff._settle(stale, people[0], "x")
+    assert Payment.objects.get(pk=payment.pk).attention == Attention.DUPLICATE_PAYMENT
