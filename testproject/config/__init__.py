@@ -1,0 +1,1 @@
+"""The example shop's project: settings, URLs and server entry points."""

@@ -1,0 +1,1 @@
+"""Tests of the shop: ``python testproject/manage.py test shop``."""
