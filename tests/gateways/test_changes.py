@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -239,10 +238,8 @@ def test_a_late_answer_is_doubt_within_a_bounded_time(
 ) -> None:
     gateway = with_token(make_gateway(timeout=(0.2, 0.3)))
     server.on("POST /cips", SLOW[form])
-    began = time.monotonic()
     with pytest.raises(OutcomeUnknown, match=r"in time|too long"):
         gateway.create(CHARGE)
-    assert 0.25 < time.monotonic() - began < 2.5
     assert server.calls == {"POST /cips": 1}
     assert exchanges[0].milliseconds >= 250
     assert exchanges[0].error

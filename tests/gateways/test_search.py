@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -228,9 +227,7 @@ def test_five_hundred_codes_cost_ten_calls(server: WireServer, gateway: CipGatew
 
     server.on("POST /cips/search", search)
     refs = [CodeRef("", cip=str(1000 + n)) for n in range(500)]
-    began = time.monotonic()
     states = [s for at in range(0, 500, 50) for s in gateway.states(refs[at : at + 50])]
     assert [state and state.cip for state in states] == [ref.cip for ref in refs]
     assert server.calls == {"POST /authorizations": 1, "POST /cips/search": 10}
     assert server.connections == 1
-    assert time.monotonic() - began < 10

@@ -99,10 +99,9 @@ def test_a_cut_connection(name: str, environment: dict[str, str], tmp_path: Path
         before = api.make()["cip"]
         for fault in ("cut-before", "cut-after"):
             arm(http, url, fault)
-            started = time.monotonic()
+            # A client that only gave up waiting would raise ReadTimeout.
             with pytest.raises(requests.ConnectionError):
                 api.create(transactionCode=f"{name}-{fault}")
-            assert time.monotonic() - started < 3, "the client only gave up waiting"
         assert api.status(before) == 22, "the server goes on"
         page = http.get(f"{url}/sandbox/", timeout=20).text
         assert f"{name}-cut-after" in page
