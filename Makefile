@@ -5,8 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 POSTGRESQL_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 MARIADB_URL ?= mysql://root@127.0.0.1:3306/test
+# The tests that each database's lane runs; what is left out has a lane of its own.
+EVERYWHERE := not browser and not broker and not packaging
 
-.PHONY: help demo shop test test-slow test-browser lint typecheck migrations docs package test-postgresql test-mariadb ci clean
+.PHONY: help demo shop test test-slow test-browser test-celery chaos chaos-short lint typecheck migrations docs package test-postgresql test-mariadb ci clean
 
 help:
 	@echo "make demo              play a whole purchase against the built-in sandbox"
@@ -14,6 +16,8 @@ help:
 	@echo "make test              the test suite on SQLite, without any server"
 	@echo "make test-slow         the tests of that suite that take seconds each"
 	@echo "make test-browser      the pages in Chromium"
+	@echo "make test-celery       deliveries by Celery workers over Redis and RabbitMQ"
+	@echo "make chaos             faults under load, 1,000 notifications each (make chaos-short: 200)"
 	@echo "make test-postgresql   the test suite on POSTGRESQL_URL"
 	@echo "make test-mariadb      the test suite on MARIADB_URL"
 	@echo "make lint typecheck migrations docs package"
@@ -44,19 +48,28 @@ shop: $(VENV)/.run
 	@$(BIN)/python testproject/serve.py
 
 test: $(VENV)/.run $(VENV)/.test
-	@$(BIN)/python -m pytest -n auto -m "not browser and not slow"
+	@$(BIN)/python -m pytest -n auto -m "$(EVERYWHERE) and not slow"
 
 test-slow: $(VENV)/.run $(VENV)/.test
-	@$(BIN)/python -m pytest -n auto -m "slow and not browser"
+	@$(BIN)/python -m pytest -n auto -m "$(EVERYWHERE) and slow"
 
 test-browser: $(VENV)/.run $(VENV)/.test $(VENV)/.browser
 	@REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
 
+test-celery: $(VENV)/.run $(VENV)/.test $(VENV)/.servers
+	@$(BIN)/python -m pytest -m "broker and not browser" tests/celery
+
+chaos: $(VENV)/.run $(VENV)/.test $(VENV)/.servers
+	@$(BIN)/python -m tests.chaos
+
+chaos-short: $(VENV)/.run $(VENV)/.test $(VENV)/.servers
+	@$(BIN)/python -m tests.chaos --short
+
 test-postgresql: $(VENV)/.run $(VENV)/.test $(VENV)/.servers
-	@DATABASE_URL=$(POSTGRESQL_URL) $(BIN)/python -m pytest -n auto -m "not browser"
+	@DATABASE_URL=$(POSTGRESQL_URL) $(BIN)/python -m pytest -n auto -m "$(EVERYWHERE)"
 
 test-mariadb: $(VENV)/.run $(VENV)/.test $(VENV)/.servers $(VENV)/.mariadb
-	@DATABASE_URL=$(MARIADB_URL) $(BIN)/python -m pytest -n auto -m "not browser"
+	@DATABASE_URL=$(MARIADB_URL) $(BIN)/python -m pytest -n auto -m "$(EVERYWHERE)"
 
 lint: $(VENV)/.lint
 	@$(BIN)/ruff check .
@@ -72,11 +85,12 @@ migrations: $(VENV)/.run
 docs: $(VENV)/.run $(VENV)/.docs
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-package: $(VENV)/.package
+package: $(VENV)/.run $(VENV)/.test $(VENV)/.package
 	@rm -rf build dist
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/check-manifest
+	@$(BIN)/python -m pytest -m packaging tests/packaging
 
 ci:
 	@CI=true bash .ci/run
