@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import django
 import environ
 
 env = environ.Env()
@@ -57,6 +58,8 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "static/"
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 # A name of its own for each run, so that several can go on beside each other.
 TEST_DATABASE = f"pagoefectivo_tests_{os.getpid()}"

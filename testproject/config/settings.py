@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import django
 import environ
 
 from django_pagoefectivo.conf import from_env
@@ -145,8 +146,26 @@ USE_I18N = True
 USE_TZ = True
 
 # Mails are printed by the server unless EMAIL_URL (smtp://…) says where they go.
-vars().update(env.email("EMAIL_URL", default="consolemail://"))
-EMAIL_TIMEOUT = 10
+mail = env.email("EMAIL_URL", default="consolemail://")
+if django.VERSION >= (6, 1):
+    server = {
+        "host": mail["EMAIL_HOST"],
+        "port": mail["EMAIL_PORT"],
+        "username": mail["EMAIL_HOST_USER"],
+        "password": mail["EMAIL_HOST_PASSWORD"],
+        "use_tls": mail.get("EMAIL_USE_TLS", False),
+        "use_ssl": mail.get("EMAIL_USE_SSL", False),
+        "timeout": 10,
+    }
+    MAILERS = {
+        "default": {
+            "BACKEND": mail["EMAIL_BACKEND"],
+            "OPTIONS": server if mail["EMAIL_HOST"] else {},
+        }
+    }
+else:
+    vars().update(mail)
+    EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = "Qhatu <hola@qhatu.example>"
 
 STATIC_URL = "static/"

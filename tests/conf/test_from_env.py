@@ -10,6 +10,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from django_pagoefectivo.conf import Config, from_env
+from django_pagoefectivo.gateways.registry import check_merchant
 
 from .samples import ACCESS_KEY, SECRET_KEY
 
@@ -85,7 +86,7 @@ def test_missing_credentials_are_named_when_used(missing: str) -> None:
     given = {name: value for name, value in CREDENTIALS.items() if name != missing}
     config = Config(from_env(env_of(**given)))
     with pytest.raises(ImproperlyConfigured, match=missing):
-        config.merchant("default")
+        check_merchant(config.merchant("default"))
 
 
 @pytest.mark.parametrize(

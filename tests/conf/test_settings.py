@@ -14,12 +14,17 @@ from django.test import override_settings
 
 from django_pagoefectivo.conf import CHECKED_PROPERTIES, Config, get_config, is_web_url
 from django_pagoefectivo.gateways import CipGateway, Gateway, gateway_class, gateway_for
+from django_pagoefectivo.gateways.registry import check_merchant
 
 from .samples import ACCESS_KEY, SECRET_KEY, setting
 
 
 class OwnGateway(Gateway):
     """A contract of its own, with an address that it does not publish."""
+
+
+class OwnCipGateway(CipGateway):
+    """The CIP API with something of its own."""
 
 
 NO_GATEWAY = "not a gateway"
@@ -43,6 +48,7 @@ def test_defaults() -> None:
     assert config.retention == {
         "exchanges": timedelta(days=90),
         "rejected_events": timedelta(days=30),
+        "idempotency_keys": timedelta(days=1),
     }
     assert config.cache == "default"
     assert config.allowed_ips == config.trusted_proxies == ()
@@ -100,7 +106,11 @@ def test_names_of_merchants(name: str) -> None:
             "RETENTION",
             {"exchanges": timedelta(0)},
             "retention",
-            {"exchanges": timedelta(0), "rejected_events": timedelta(days=30)},
+            {
+                "exchanges": timedelta(0),
+                "rejected_events": timedelta(days=30),
+                "idempotency_keys": timedelta(days=1),
+            },
         ),
         ("CACHE", "default", "cache", "default"),
         ("ALLOWED_IPS", None, "allowed_ips", ()),
@@ -212,10 +222,8 @@ def test_merchants_that_are_none(merchants: object) -> None:
     ("key", "values", "mend"),
     [
         ("SERVICE_ID", [..., None, "", "  ", 0.0, True, ["1234"], b"1234"], "idService"),
-        ("SERVICE_ID", ["12a4", "12 34", " 1234", "-1", "١٢", SECRET_KEY], "idService is a number"),
-        ("ACCESS_KEY", [..., "", "   "], "PAGOEFECTIVO_ACCESS_KEY"),
         ("ACCESS_KEY", [None, 5, b"x"], "must be text"),
-        ("ACCESS_KEY", [f" {ACCESS_KEY}", f"{ACCESS_KEY}\n"], "white space"),
+        ("ACCESS_KEY", ["   ", f" {ACCESS_KEY}", f"{ACCESS_KEY}\n"], "white space"),
         ("SECRET_KEY", [..., None, "", " ", 5, b"x", [SECRET_KEY]], "PAGOEFECTIVO_SECRET_KEY"),
         ("SECRET_KEY", [f" {SECRET_KEY}", f"{SECRET_KEY}\n"], "white space"),
         (
@@ -253,6 +261,28 @@ def test_malformed_values_of_a_merchant(key: str, values: list[Any], mend: str) 
         assert mend in str(caught.value), value
         for secret in (ACCESS_KEY, SECRET_KEY, "older"):
             assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("api", ["cip", f"{__name__}.OwnCipGateway"])
+@pytest.mark.parametrize(
+    ("key", "values", "mend"),
+    [
+        ("SERVICE_ID", ["12a4", "12 34", " 1234", "-1", "١٢", SECRET_KEY], "idService is a number"),
+        ("ACCESS_KEY", [..., ""], "PAGOEFECTIVO_ACCESS_KEY"),
+    ],
+)
+def test_credentials_that_the_contract_cannot_use(
+    api: str, key: str, values: list[Any], mend: str
+) -> None:
+    for value in values:
+        config = Config(setting({"API": api, key: value}))
+        one = config.merchant("default")
+        for use in (check_merchant, lambda merchant: gateway_for(merchant, Config(setting()))):
+            with pytest.raises(ImproperlyConfigured) as caught:
+                use(one)
+            assert f'PAGOEFECTIVO["MERCHANTS"]["default"]["{key}"]' in str(caught.value), value
+            assert mend in str(caught.value), value
+            assert SECRET_KEY not in str(caught.value)
 
 
 def test_a_password_in_the_address_is_refused_and_not_shown() -> None:

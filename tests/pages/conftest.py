@@ -27,6 +27,7 @@ STATES: dict[str, dict[str, Any]] = {
     "waiting": {"status": "pending"},
     "overdue": {"status": "pending", "expires_at": timedelta(minutes=-1)},
     "checking": {"status": "pending", "attention": "amount_mismatch"},
+    "confirming": {"status": "pending", "checking_since": timedelta(minutes=-1)},
     "paid": {
         "status": "paid",
         "paid_at": timedelta(0),

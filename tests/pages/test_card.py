@@ -32,6 +32,7 @@ TOLD = {
     "waiting": "with this code",
     "overdue": "The time to pay is over",
     "checking": "do not pay again",
+    "confirming": "is being confirmed",
     "paid": "Your payment has arrived",
     "expired": "This code has expired",
     "cancelled": "This code was cancelled",

@@ -10,6 +10,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any
 
+import django
 import pytest
 from aiosmtpd.controller import Controller
 from django.core.mail import EmailMultiAlternatives
@@ -49,8 +50,13 @@ def caught(settings: Any) -> Iterator[list[bytes]]:
     catch = Catch()
     controller = Controller(catch, hostname="127.0.0.1", port=port)
     controller.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+    smtp = "django.core.mail.backends.smtp.EmailBackend"
+    if django.VERSION >= (6, 1):
+        there = {"host": "127.0.0.1", "port": port}
+        settings.MAILERS = {"default": {"BACKEND": smtp, "OPTIONS": there}}
+    else:
+        settings.EMAIL_BACKEND = smtp
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
     settings.PAGOEFECTIVO = {**settings.PAGOEFECTIVO, "SITE_URL": "https://tienda.example"}
     yield catch.mails
     controller.stop()

@@ -38,6 +38,25 @@ def test_state(status: str, attention: str, expires_at: datetime, state: str) ->
     assert page_state(status, attention, expires_at, NOW) == state
 
 
+@pytest.mark.parametrize(
+    ("status", "attention", "expires_at", "state"),
+    [
+        ("pending", "", LATER, "confirming"),
+        ("pending", "", BEFORE, "confirming"),
+        ("expired", "", BEFORE, "confirming"),
+        ("cancelled", "", BEFORE, "confirming"),
+        ("pending", "status_conflict", LATER, "checking"),
+        ("paid", "", LATER, "paid"),
+        ("refunded", "", LATER, "refunded"),
+    ],
+)
+def test_state_while_pagoefectivo_is_asked_to_confirm(
+    status: str, attention: str, expires_at: datetime, state: str
+) -> None:
+    assert page_state(status, attention, expires_at, NOW, being_checked=True) == state
+    assert next_poll("expired", 0, being_checked=True) == next_poll("pending", 0)
+
+
 def test_every_status_and_reason_has_a_state_and_words() -> None:
     for status in Status:
         for attention in ("", *Attention):

@@ -142,6 +142,7 @@ def test_no_personal_data(name: str, state: str, client: Client, make_payment: M
         ("waiting", False, False, 5),
         ("overdue", False, False, 5),
         ("checking", False, False, 5),
+        ("confirming", False, False, 5),
         ("paid", True, True, None),
         ("expired", False, True, None),
         ("cancelled", False, True, None),
@@ -315,7 +316,9 @@ def test_reloading_does_not_hammer(client: Client, make_payment: Make, pe: PagoE
     assert pe.counts["search"] == 3
 
 
-@pytest.mark.parametrize("state", sorted(set(STATES) - {"waiting", "overdue", "checking"}))
+@pytest.mark.parametrize(
+    "state", sorted(set(STATES) - {"waiting", "overdue", "checking", "confirming"})
+)
 def test_return_asks_only_where_it_can_tell_something(
     state: str, client: Client, make_payment: Make
 ) -> None:

@@ -26,6 +26,7 @@ PRODUCTION = {
     "SECRET_KEY": "9c1f0b7a" * 8 + "-made-up",
     "ALLOWED_HOSTS": "shop.example",
     "SHOP_URL": "https://shop.example",
+    "EMAIL_URL": "smtp://mail.example",
     "CACHE_URL": "rediscache://127.0.0.1:6379/0",
     "PAGOEFECTIVO_ENVIRONMENT": "production",
     "PAGOEFECTIVO_SERVICE_ID": "1234",
@@ -163,7 +164,7 @@ def test_serve_prepares_everything_and_serves(tmp_path: Path) -> None:
         str(port),
         DATABASE_URL=f"sqlite:///{tmp_path / 'shop.sqlite3'}",
     ) as shop:
-        read = read_until(shop, "Starting development server")
+        read = read_until(shop, "development server at")
         assert "new account: user admin, password admin" in read
         assert f"http://127.0.0.1:{port}/sandbox/" in read
         home = f"http://127.0.0.1:{port}/"
