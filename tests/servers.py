@@ -68,6 +68,7 @@ class Reply:
     cut: bool = False
     delay: float = 0.0
     declare_length: bool = True
+    content_encoding: str = ""
 
 
 Fault = Reply | Callable[["PagoEfectivo", Call], Reply | None]
@@ -274,6 +275,8 @@ def _handler(owner: PagoEfectivo) -> type[BaseHTTPRequestHandler]:
         def _send(self, reply: Reply) -> None:
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
+            if reply.content_encoding:
+                self.send_header("Content-Encoding", reply.content_encoding)
             if reply.declare_length:
                 self.send_header("Content-Length", str(len(reply.body)))
             else:

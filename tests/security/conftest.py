@@ -1,0 +1,5 @@
+"""The promises' fixtures serve here, too."""
+
+from tests.promises.conftest import _own_urls, configure, pe
+
+__all__ = ["_own_urls", "configure", "pe"]
