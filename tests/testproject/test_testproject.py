@@ -176,6 +176,7 @@ def test_serve_prepares_everything_and_serves(tmp_path: Path) -> None:
 
 # Database servers take their time to be made and emptied again.
 @pytest.mark.timeout(300)
+@pytest.mark.database
 @pytest.mark.slow
 def test_the_shops_own_tests_pass() -> None:
     extra = {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
