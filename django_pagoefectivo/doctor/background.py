@@ -1,0 +1,136 @@
+"""What has to run in the background: delivery and the poller. And what notifications told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from ..models import DeliveryState, Outcome, Payment, SignalDelivery, Status, WebhookEvent
+from ..services.heartbeat import Duty, last_beat
+from .findings import Finding, Severity, ok
+from .room import Room
+
+#: Cron runs delivery every minute and the poller every five.
+DELIVERY_LATE = timedelta(minutes=5)
+POLL_LATE = timedelta(minutes=30)
+#: A receiver that raised so often does not get well by itself.
+_OFTEN = 5
+_RECENT = timedelta(days=1)
+
+
+def check_delivery(room: Room) -> Iterator[Finding]:
+    """The oldest call that is owed, and whether anybody makes calls."""
+    now = timezone.now()
+    owed = SignalDelivery.objects.filter(state=DeliveryState.PENDING)
+    oldest = owed.filter(due_at__lt=now - DELIVERY_LATE).order_by("due_at").first()
+    mode = "" if room.config is None else room.config.signal_delivery
+    if oldest is not None:
+        count = owed.filter(due_at__lt=now - DELIVERY_LATE).count()
+        yield Finding(
+            "delivery",
+            Severity.ERROR,
+            f"{count} calls of receivers are overdue, the oldest ({oldest.receiver} of "
+            f"{oldest.signal}) since {_ago(now - oldest.due_at)}: the delivery worker is not "
+            "running.",
+            _HOW_TO_DELIVER,
+            "howto/troubleshooting#paid-but-the-order-is-not-confirmed",
+        )
+    else:
+        yield _alive(room, Duty.DELIVER, DELIVERY_LATE, needed=mode != "inline")
+    for row in owed.filter(attempts__gte=_OFTEN).order_by("pk")[:5]:
+        yield Finding(
+            "delivery.receiver",
+            Severity.ERROR,
+            f"Receiver {row.receiver} of {row.signal} has raised {row.attempts} times for "
+            f"payment {row.payment_id}; the last time {row.last_error[:200] or 'it died'}.",
+            "Mend the receiver; it is called again by itself, or at once from the admin.",
+            "howto/troubleshooting#paid-but-the-order-is-not-confirmed",
+        )
+
+
+def check_poller(room: Room) -> Iterator[Finding]:
+    """Whether lost notifications would be found."""
+    now = timezone.now()
+    late = Payment.objects.filter(status=Status.PENDING, next_poll_at__lt=now - POLL_LATE)
+    oldest = late.order_by("next_poll_at").first()
+    if oldest is None or oldest.next_poll_at is None:
+        yield _alive(room, Duty.POLL, POLL_LATE, needed=False)
+        return
+    yield Finding(
+        "poller",
+        Severity.ERROR,
+        f"{late.count()} open payments should have been asked about, the first of them "
+        f"{_ago(now - oldest.next_poll_at)} ago: the poller is not running. A notification "
+        "that is lost stays lost, and unpaid payments never expire.",
+        _HOW_TO_POLL,
+        "howto/troubleshooting#no-notification-arrives",
+    )
+
+
+def check_refused(room: Room) -> Iterator[Finding]:
+    """Notifications that were turned away lately."""
+    since = timezone.now() - _RECENT
+    refused = WebhookEvent.objects.filter(outcome=Outcome.REJECTED, received_at__gte=since)
+    newest = refused.order_by("-pk").first()
+    if newest is not None:
+        yield Finding(
+            "refused",
+            Severity.WARNING,
+            f"{refused.count()} notifications were refused in the last 24 hours; the newest: "
+            f"{newest.error[:200]}.",
+            "If they are PagoEfectivo's, the keys do not match: put the other one into "
+            "SECRET_KEY_FALLBACKS while it is rotated. Forged ones need nothing.",
+            "howto/troubleshooting#a-notification-is-answered-403",
+        )
+
+
+_HOW_TO_DELIVER = (
+    "Run manage.py pagoefectivo_deliver every minute from cron, or with --loop as a service; "
+    'with SIGNAL_DELIVERY = "celery" see that a Celery worker runs.'
+)
+_HOW_TO_POLL = "Run manage.py pagoefectivo_poll every five minutes from cron."
+_NAMES = {Duty.DELIVER: "pagoefectivo_deliver", Duty.POLL: "pagoefectivo_poll"}
+
+
+def _alive(room: Room, duty: Duty, late: timedelta, *, needed: bool) -> Finding:
+    """What the last sign of life says where no row tells that the duty is neglected."""
+    command = _NAMES[duty]
+    name = {Duty.DELIVER: "delivery", Duty.POLL: "poller"}[duty]
+    beat = _beat(room, duty)
+    if beat is not None and timezone.now() - beat <= late:
+        return ok(name, f"{command} ran {_ago(timezone.now() - beat)} ago.")
+    last = "as far as the cache knows never" if beat is None else _ago(timezone.now() - beat)
+    sentence = (
+        f"Nothing is overdue, but {command} last ran {last}."
+        if beat is None
+        else f"{command} last ran {last} ago."
+    )
+    return Finding(
+        name,
+        room.grave if needed or beat is not None else Severity.WARNING,
+        sentence,
+        _HOW_TO_DELIVER if duty is Duty.DELIVER else _HOW_TO_POLL,
+        "howto/go-live",
+    )
+
+
+def _beat(room: Room, duty: Duty) -> datetime | None:
+    """The last sign of life, ``None`` where the cache cannot tell."""
+    if not room.cache_is_shared:
+        return None
+    try:
+        return last_beat(duty)
+    except Exception:  # noqa: BLE001 - the cache's own check says that it is away
+        return None
+
+
+def _ago(span: timedelta) -> str:
+    """A span in the largest unit that fits, like "3 hours"."""
+    seconds = int(span.total_seconds())
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
