@@ -81,19 +81,19 @@ class Config(Options):
         Those of the installation where no such merchant is configured any more: payments
         outlive their merchant's settings.
         """
+        return Options(self.raw, self.entry(merchant) or {}, merchant)
+
+    def entry(self, merchant: str) -> Mapping[str, Any] | None:
+        """The entry of the merchant called so, as it stands there; ``None`` if there is none."""
         try:
             raw = self._merchants.get(merchant)
         except ImproperlyConfigured:
-            raw = None
-        return Options(self.raw, raw if isinstance(raw, Mapping) else {}, merchant)
+            return None
+        return raw if isinstance(raw, Mapping) else None
 
     def shop_of(self, merchant: str) -> str:
         """The shop that a merchant's orders belong to; its own name unless ``SHOP`` says."""
-        try:
-            raw = self._merchants.get(merchant)
-        except ImproperlyConfigured:
-            raw = None
-        shop = raw.get("SHOP") if isinstance(raw, Mapping) else None
+        shop = (self.entry(merchant) or {}).get("SHOP")
         return shop if isinstance(shop, str) and shop else merchant
 
     def merchants(self) -> tuple[Merchant, ...]:

@@ -98,17 +98,6 @@ def read_merchant(name: object, raw: object) -> Merchant:
     access_key = get("ACCESS_KEY")
     if not isinstance(access_key, str):
         raise ImproperlyConfigured(f'{where}["ACCESS_KEY"] must be text.')
-    if api == "cip":
-        if not service_id.isascii() or not service_id.isdigit():
-            # Not shown, for it may be a key that was put into the wrong place.
-            raise ImproperlyConfigured(
-                f'{where}["SERVICE_ID"] must be digits only: the CIP API\'s idService is a number.'
-            )
-        if not access_key.strip():
-            raise ImproperlyConfigured(
-                f'{where}["ACCESS_KEY"] is missing; the CIP API needs it. Put it in the '
-                "environment as PAGOEFECTIVO_ACCESS_KEY."
-            )
     fallbacks = as_texts(get("SECRET_KEY_FALLBACKS"))
     if fallbacks is None or not all(key.strip() for key in fallbacks):
         raise ImproperlyConfigured(
@@ -147,18 +136,8 @@ def read_merchant(name: object, raw: object) -> Merchant:
     admin_email = get("ADMIN_EMAIL") or ""
     if not isinstance(admin_email, str) or (admin_email and "@" not in admin_email):
         raise ImproperlyConfigured(f'{where}["ADMIN_EMAIL"] must be an e-mail address or "".')
-    shop = get("SHOP")
-    if shop is not None and not (isinstance(shop, str) and _MERCHANT_NAME.fullmatch(shop)):
-        raise ImproperlyConfigured(
-            f'{where}["SHOP"] is {shop!r}; it must be a name of 1 to 50 letters, digits, hyphens '
-            "or underscores, the same at every merchant of the shop."
-        )
-    for option, why in SERVER_WIDE.items():
-        if option in raw:
-            raise ImproperlyConfigured(
-                f'{where}["{option}"] cannot differ by merchant: {why}. Move it to '
-                f'PAGOEFECTIVO["{option}"].'
-            )
+    shop = _shop(get("SHOP"), where)
+    _refuse_server_wide(raw, where)
     return Merchant(
         name=name,
         api=api,
@@ -172,3 +151,27 @@ def read_merchant(name: object, raw: object) -> Merchant:
         admin_email=admin_email,
         shop=shop or name,
     )
+
+
+def _shop(value: object, where: str) -> str | None:
+    if value is not None and not (isinstance(value, str) and _MERCHANT_NAME.fullmatch(value)):
+        raise ImproperlyConfigured(
+            f'{where}["SHOP"] is {value!r}; it must be a name of 1 to 50 letters, digits, hyphens '
+            "or underscores, the same at every merchant of the shop."
+        )
+    return value
+
+
+def _refuse_server_wide(raw: Mapping[str, Any], where: str) -> None:
+    for option, why in SERVER_WIDE.items():
+        if option in raw:
+            raise ImproperlyConfigured(
+                f'{where}["{option}"] cannot differ by merchant: {why}. Move it to '
+                f'PAGOEFECTIVO["{option}"].'
+            )
+    retention = raw.get("RETENTION")
+    if isinstance(retention, Mapping) and "idempotency_keys" in retention:
+        raise ImproperlyConfigured(
+            f'{where}["RETENTION"]["idempotency_keys"] cannot differ by merchant: a key belongs '
+            'to whoever calls the API. Move it to PAGOEFECTIVO["RETENTION"].'
+        )

@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from .rest import RestApi, read_rest_api
 from .rules import Network, as_network, is_bool, is_count, is_web_url
 
 #: Seconds; longer is a slip, and the operating system takes no endless ones.
 LONGEST_TIMEOUT = 3600
-SIGNAL_DELIVERIES = ("inline", "worker")
+SIGNAL_DELIVERIES = ("inline", "worker", "celery")
+BACKGROUNDS = ("command", "celery")
 
 DEFAULTS: dict[str, Any] = {
     "EXPIRES_IN": timedelta(hours=24),
@@ -25,12 +27,18 @@ DEFAULTS: dict[str, Any] = {
     "SEARCH_BATCH_SIZE": 50,
     "EXCHANGE_LOG": True,
     "REJECTED_EVENTS_KEPT": 1000,
-    "RETENTION": {"exchanges": timedelta(days=90), "rejected_events": timedelta(days=30)},
+    "RETENTION": {
+        "exchanges": timedelta(days=90),
+        "rejected_events": timedelta(days=30),
+        "idempotency_keys": timedelta(days=1),
+    },
     "CACHE": "default",
     "ALLOWED_IPS": [],
     "IP_HEADER": None,
     "TRUSTED_PROXIES": [],
     "MERCHANTS_MAX_AGE": timedelta(seconds=60),
+    "REST_API": {},
+    "BACKGROUND": None,
 }
 #: Options that no merchant can have for itself, and why.
 SERVER_WIDE: dict[str, str] = {
@@ -38,6 +46,8 @@ SERVER_WIDE: dict[str, str] = {
     "IP_HEADER": "the proxies stand before the server, whichever merchant is meant",
     "TRUSTED_PROXIES": "the proxies stand before the server, whichever merchant is meant",
     "MERCHANTS_MAX_AGE": "it says how long all merchants are kept",
+    "REST_API": "one API serves the payments of all merchants",
+    "BACKGROUND": "one queue works on the bulk jobs of all merchants",
 }
 
 #: What the system checks read, one property at a time.
@@ -56,6 +66,8 @@ CHECKED_PROPERTIES = (
     "trusted_proxies",
     "ip_header",
     "merchants_max_age",
+    "rest_api",
+    "background",
 )
 
 
@@ -72,6 +84,11 @@ class Options:
         self.raw = raw
         self._overrides = overrides or {}
         self._merchant = merchant
+
+    @property
+    def overridden(self) -> list[str]:
+        """The options that the merchant has for itself."""
+        return [name for name in DEFAULTS if name in self._overrides]
 
     def _get(self, name: str) -> Any:
         if name in self._overrides:
@@ -125,7 +142,7 @@ class Options:
 
     @property
     def signal_delivery(self) -> str:
-        """``inline`` or ``worker``."""
+        """``inline``, ``worker`` or ``celery``."""
         return str(
             self._checked(
                 "SIGNAL_DELIVERY",
@@ -233,6 +250,24 @@ class Options:
             "a timedelta, zero or more",
         )
         return value
+
+    @property
+    def rest_api(self) -> RestApi:
+        """How the REST API behaves."""
+        return read_rest_api(self._get("REST_API"))
+
+    @property
+    def background(self) -> Any:
+        """Who works on bulk jobs: ``None``, ``"command"``, ``"celery"``, or a callable(job id)."""
+        return self._checked(
+            "BACKGROUND",
+            lambda v: (
+                v is None
+                or callable(v)
+                or (isinstance(v, str) and (v in BACKGROUNDS or "." in v.strip(".")))
+            ),
+            'None, "command", "celery", or a callable taking the id of a job, or its dotted path',
+        )
 
     def _networks(self, name: str) -> tuple[Network, ...]:
         value = self._get(name)

@@ -84,11 +84,8 @@ def read(setting: object, max_age: float) -> Mapping[str, Any]:
     ):
         return kept.merchants
     try:
-        merchants = source()
-        # Not just dict(): a list of pairs is no answer.
-        if not isinstance(merchants, Mapping):
-            merchants = _refuse(merchants)
-    except Exception as error:
+        merchants = _called(source)
+    except Exception as error:  # noqa: BLE001
         # Whatever a database or a vault raises. Its text may show a key or a password.
         logger.error(  # noqa: TRY400
             "The callable in PAGOEFECTIVO['MERCHANTS'] failed (%s)%s",
@@ -99,15 +96,19 @@ def read(setting: object, max_age: float) -> Mapping[str, Any]:
             raise MerchantsUnavailable(
                 'The callable in PAGOEFECTIVO["MERCHANTS"] failed '
                 f"({type(error).__name__}), so no merchant is known."
-            ) from error
+            ) from None
         kept.asked_at = now
         return kept.merchants
     _Kept.answer = _Answer(source, merchants, now, now)
     return merchants
 
 
-def _refuse(answer: object) -> Mapping[str, Any]:
-    raise TypeError(f"it returned {type(answer).__name__}, no dict")
+def _called(source: Callable[[], object]) -> Mapping[str, Any]:
+    answer = source()
+    if not isinstance(answer, Mapping):
+        # Not just dict(): a list of pairs is no answer.
+        raise TypeError(f"it returned {type(answer).__name__}, no dict")
+    return answer
 
 
 def forget_merchants(**kwargs: Any) -> None:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from ..conf import Merchant
+from ..exceptions import NotSupported
 from .masking import mask_email, mask_tail
 from .signing import matching_key
 
@@ -100,6 +101,7 @@ class RemoteState:
     status: RemoteStatus
     status_text: str = ""
     cip: str = ""
+    cip_url: str = ""
     transaction_code: str = ""
     remote_id: str = ""
     amount: Decimal | None = None
@@ -157,6 +159,8 @@ class Gateway:
     that shares tokens, ``record`` is called with each ``Exchange``.
     """
 
+    #: Length of the access keys that PagoEfectivo gives out, where it publishes one.
+    access_key_length: ClassVar[int | None] = None
     #: HTTP header that carries a notification's signature.
     signature_header: ClassVar[str] = ""
     #: Environment name → base URL, where the contract publishes one.
@@ -176,6 +180,10 @@ class Gateway:
     def base_url(self) -> str:
         """Where this merchant's calls go, without a final slash."""
         return self.merchant.base_url or self.base_urls.get(self.merchant.environment, "")
+
+    @classmethod
+    def check_credentials(cls, merchant: Merchant) -> None:
+        """Raise ``ImproperlyConfigured`` for credentials that this contract cannot use."""
 
     @classmethod
     def signing_key(cls, body: bytes, signature: str, secret_keys: Sequence[str]) -> int | None:
@@ -210,9 +218,9 @@ class Gateway:
         raise NotImplementedError
 
     def extend(self, ref: CodeRef, expires_at: datetime) -> None:
-        """Move the expiry. Raises as ``create`` does, or ``NotSupported``."""
-        raise NotImplementedError
+        """Move the expiry. Raises as ``create`` does; ``NotSupported`` unless overridden."""
+        raise NotSupported(f"Merchant {self.merchant.name}'s contract has no extend.")
 
     def cancel(self, ref: CodeRef) -> None:
-        """Delete the code. Raises as ``create`` does, or ``NotSupported``."""
-        raise NotImplementedError
+        """Delete the code. Raises as ``create`` does; ``NotSupported`` unless overridden."""
+        raise NotSupported(f"Merchant {self.merchant.name}'s contract has no cancel.")

@@ -14,8 +14,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
+from ..conf import Merchant
 from ..exceptions import (
     AuthenticationFailed,
     GatewayUnavailable,
@@ -130,7 +132,22 @@ class CipGateway(Gateway):
     #: Lengths of the wire; longer names are sent cut.
     longest_name: ClassVar[int] = 30
     longest_country: ClassVar[int] = 20
-    #: A longer address of a payment page is not kept.
+    access_key_length: ClassVar[int | None] = 20
+
+    @classmethod
+    def check_credentials(cls, merchant: Merchant) -> None:
+        """The service id must be a number, and there must be an access key."""
+        where = f'PAGOEFECTIVO["MERCHANTS"]["{merchant.name}"]'
+        if not merchant.service_id.isascii() or not merchant.service_id.isdigit():
+            # Not shown, for it may be a key that was put into the wrong place.
+            raise ImproperlyConfigured(
+                f'{where}["SERVICE_ID"] must be digits only: the CIP API\'s idService is a number.'
+            )
+        if not merchant.access_key.strip():
+            raise ImproperlyConfigured(
+                f'{where}["ACCESS_KEY"] is missing; the CIP API needs it. Put it in the '
+                "environment as PAGOEFECTIVO_ACCESS_KEY."
+            )
 
     @cached_property
     def _transport(self) -> Transport:
@@ -143,15 +160,12 @@ class CipGateway(Gateway):
 
     @cached_property
     def _tokens(self) -> TokenStore:
+        identity, *former = (
+            (self.base_url, self.merchant.service_id, self.merchant.access_key, secret_key)
+            for secret_key in self.merchant.secret_keys
+        )
         return TokenStore(
-            alias=self.cache,
-            identity=(
-                self.base_url,
-                self.merchant.service_id,
-                self.merchant.access_key,
-                self.merchant.secret_key,
-            ),
-            patience=sum(self.timeout),
+            alias=self.cache, identity=identity, patience=sum(self.timeout), former=former
         )
 
     # -- notifications -----------------------------------------------------------------

@@ -8,7 +8,7 @@ changes them in a subclass and names it as ``API``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -58,6 +58,8 @@ class PaymentGateway(Gateway):
     signature_header: ClassVar[str] = "X-Signature"
     largest_batch: ClassVar[int | None] = 1
 
+    #: The name of the transaction code in an answer to a create call, if it is there.
+    order_field: ClassVar[str] = "orderNumber"
     create_path: ClassVar[str] = "/payment"
     status_path: ClassVar[str] = "/payment/status"
     #: Words of ``status`` → what they mean. A word that is not here is unknown.
@@ -72,6 +74,11 @@ class PaymentGateway(Gateway):
     #: Prefix of a callback's ``eventType``; what follows is a status word in lower case.
     event_prefix: ClassVar[str] = "payment."
     currencies: ClassVar[tuple[str, ...]] = ("PEN",)
+    #: HTTP statuses of a create that was done, and of a payment that is not known there.
+    created: ClassVar[Collection[int]] = (200, 201)
+    unknown: ClassVar[Collection[int]] = (404,)
+    #: HTTP statuses of a refused Merchant ID or signature.
+    refused: ClassVar[Collection[int]] = (401, 403)
 
     # -- what goes out -----------------------------------------------------------------
 
@@ -105,28 +112,60 @@ class PaymentGateway(Gateway):
         )
         return urlencode({"merchantId": self.merchant.service_id, key: value})
 
+    def signature_of(self, signed: bytes) -> str:
+        """What goes into the header: ``signed`` is the exact body, or a GET's query string.
+
+        What a callback's signature must be says ``signing_key``.
+        """
+        return sign(signed, self.merchant.secret_key)
+
     # -- what comes back ---------------------------------------------------------------
+
+    def issued_of(self, data: Mapping[str, Any]) -> IssuedCode:
+        """What a create call's answer says; without ``remote_id`` its outcome is unknown."""
+        return IssuedCode(
+            cip="",
+            cip_url=hosted_page(field_of(data, "redirectUrl")),
+            remote_id=read_text(field_of(data, "paymentId")),
+            expires_at=read_moment(field_of(data, "expiresAt")),
+        )
 
     @classmethod
     def parse_notification(cls, body: bytes) -> Notification:
         """Read a callback; see ``Gateway``."""
         data, event_type = notification_root(body)
-        word = event_type.removeprefix(cls.event_prefix)
-        known = event_type.startswith(cls.event_prefix)
-        status = cls.statuses.get(word.upper(), RemoteStatus.UNKNOWN)
-        notification = Notification(
+        notification = cls.notification_of(data, event_type)
+        if not notification.remote_id and not notification.transaction_code:
+            raise InvalidNotification("there is neither paymentId nor orderNumber")
+        return require_money(notification)
+
+    @classmethod
+    def notification_of(cls, data: Mapping[str, Any], event_type: str) -> Notification:
+        """What a callback says."""
+        status = cls.status_of_event(event_type, read_text(field_of(data, "status")))
+        is_paid = status is RemoteStatus.PAID
+        return Notification(
             event_type=event_type,
-            status=status if known else RemoteStatus.UNKNOWN,
+            status=status,
             transaction_code=read_text(field_of(data, "orderNumber")),
             remote_id=read_text(field_of(data, "paymentId"))[:64],
             operation_number=read_text(field_of(data, "operationNumber"))[:64],
             amount=read_amount(field_of(data, "amount")),
             currency=read_text(field_of(data, "currency")).upper(),
-            paid_at=read_moment(field_of(data, "occurredAt")),
+            paid_at=read_moment(field_of(data, "occurredAt")) if is_paid else None,
         )
-        if not notification.remote_id and not notification.transaction_code:
-            raise InvalidNotification("there is neither paymentId nor orderNumber")
-        return require_money(notification)
+
+    @classmethod
+    def status_of_event(cls, event_type: str, word: str) -> RemoteStatus:
+        """What a callback's ``eventType`` means; paid only if ``status`` agrees or is missing."""
+        if not event_type.startswith(cls.event_prefix):
+            return RemoteStatus.UNKNOWN
+        named = event_type.removeprefix(cls.event_prefix).upper()
+        status = cls.statuses.get(named, RemoteStatus.UNKNOWN)
+        said = cls.statuses.get(word.upper(), RemoteStatus.UNKNOWN) if word else status
+        if status is RemoteStatus.PAID and said is not status:
+            return RemoteStatus.UNKNOWN
+        return status
 
     def state_of(self, data: Mapping[str, Any]) -> RemoteState:
         """What a status answer says."""
@@ -136,6 +175,7 @@ class PaymentGateway(Gateway):
             status_text=word[:100],
             transaction_code=read_text(field_of(data, "orderNumber")),
             remote_id=read_text(field_of(data, "paymentId"))[:64],
+            cip_url=hosted_page(field_of(data, "redirectUrl")),
             amount=read_amount(field_of(data, "amount")),
             currency=read_text(field_of(data, "currency")).upper(),
             operation_number=read_text(field_of(data, "operationNumber"))[:64],
@@ -173,7 +213,7 @@ class PaymentGateway(Gateway):
                 "POST",
                 self.base_url + self.create_path,
                 payload=self.request_of(charge),
-                sign=self._signature,
+                sign=lambda body: {self.signature_header: self.signature_of(body)},
                 personal=(
                     customer.email,
                     customer.phone,
@@ -183,22 +223,19 @@ class PaymentGateway(Gateway):
                 api_code=_code_of,
             ),
         )
-        if answer.status in (200, 201) and answer.is_readable:
+        if answer.status in self.created and answer.is_readable:
             return self._issued(answer.data, charge)
         self._refuse("create", answer)
         raise no_word("create", answer)
 
     def _issued(self, data: Mapping[str, Any], charge: Charge) -> IssuedCode:
-        remote_id = read_text(field_of(data, "paymentId"))
-        if not remote_id or len(remote_id) > 64:
+        issued = self.issued_of(data)
+        if not issued.remote_id or len(issued.remote_id) > 64:
             raise OutcomeUnknown("PagoEfectivo's answer to the create call has no paymentId.")
-        require_bound(f"payment {remote_id}", data, charge, transaction_code="orderNumber")
-        return IssuedCode(
-            cip="",
-            cip_url=hosted_page(field_of(data, "redirectUrl")),
-            remote_id=remote_id,
-            expires_at=read_moment(field_of(data, "expiresAt")),
+        require_bound(
+            f"payment {issued.remote_id}", data, charge, transaction_code=self.order_field
         )
+        return issued
 
     def can_ask(self, ref: CodeRef) -> bool:
         """Every payment can be asked about, by its order number at the least."""
@@ -211,7 +248,7 @@ class PaymentGateway(Gateway):
     def _state(self, ref: CodeRef) -> RemoteState | None:
         query = self.query_of(ref)
         url = f"{self.base_url}{self.status_path}?{query}"
-        headers = {self.signature_header: sign(query.encode(), self.merchant.secret_key)}
+        headers = {self.signature_header: self.signature_of(query.encode())}
 
         def ask() -> Answer:
             return self._transport.send("status", "GET", url, headers=headers, api_code=_code_of)
@@ -219,20 +256,17 @@ class PaymentGateway(Gateway):
         answer = ask_twice(ask)
         if answer.status == 200 and answer.is_readable:
             return self.state_of(answer.data)
-        if answer.status == 404 and answer.is_readable:
+        if answer.status in self.unknown and answer.is_readable:
             return None
         self._refuse("status", answer)
         raise unreadable("status", answer)
-
-    def _signature(self, body: bytes) -> dict[str, str]:
-        return {self.signature_header: sign(body, self.merchant.secret_key)}
 
     def _refuse(self, operation: str, answer: Answer) -> None:
         """Raise for an answer that says no; return for one that says nothing."""
         if not answer.is_readable or not 400 <= answer.status < 500:
             return
         code = answer.mask(_code_of(answer.data))
-        if answer.status in (401, 403):
+        if answer.status in self.refused:
             raise AuthenticationFailed(
                 f"PagoEfectivo refused the signature of merchant {self.merchant.name}. Check "
                 "SERVICE_ID, SECRET_KEY and ENVIRONMENT.",

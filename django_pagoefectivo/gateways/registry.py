@@ -38,16 +38,18 @@ def gateway_for(
 ) -> Gateway:
     """A gateway ready to call, with the timeouts and the cache that ``merchant`` has."""
     options = config.options_of(merchant.name)
-    gateway = gateway_class(merchant)(
-        merchant, timeout=options.timeout, cache=options.cache, record=record
-    )
+    chosen = gateway_class(merchant)
+    chosen.check_credentials(merchant)
+    gateway = chosen(merchant, timeout=options.timeout, cache=options.cache, record=record)
     _require_address(gateway)
     return gateway
 
 
 def check_merchant(merchant: Merchant) -> None:
     """Raise ``ImproperlyConfigured`` if no gateway could call for ``merchant``."""
-    _require_address(gateway_class(merchant)(merchant))
+    chosen = gateway_class(merchant)
+    chosen.check_credentials(merchant)
+    _require_address(chosen(merchant))
 
 
 def _require_address(gateway: Gateway) -> None:

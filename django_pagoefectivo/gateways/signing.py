@@ -11,6 +11,8 @@ import hmac
 import re
 from collections.abc import Sequence
 
+#: What is signed to name a key; no notification is signed like that.
+_LABEL = b"django-pagoefectivo: the label of a key"
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*"?)|[ \t\r\n]+', re.DOTALL)
 
 
@@ -23,6 +25,11 @@ def token_hash(service_id: str, access_key: str, secret_key: str, date_request: 
 def sign(body: bytes, secret_key: str) -> str:
     """The lower-case hex HMAC-SHA256 of ``body`` under ``secret_key``."""
     return hmac.new(secret_key.encode(), body, hashlib.sha256).hexdigest()
+
+
+def key_label(secret_key: str) -> str:
+    """A short name for a key, the same wherever the key stands; nothing leads back to it."""
+    return hmac.new(secret_key.encode(), _LABEL, hashlib.sha256).hexdigest()[:8]
 
 
 def compact(body: bytes) -> bytes:

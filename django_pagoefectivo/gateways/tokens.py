@@ -38,15 +38,28 @@ class Token:
     lifetime: float | None = None
 
 
+def _key_of(identity: Iterable[str]) -> str:
+    fingerprint = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+    return f"pagoefectivo:token:{fingerprint}"
+
+
 class TokenStore:
     """Keeps one merchant's token. ``patience`` is how long to wait for another refresh.
 
     The key holds a hash of the credentials, so tokens of an old key are never used again.
+    Those of ``former`` credentials are deleted with the first token of the new ones.
     """
 
-    def __init__(self, *, alias: str, identity: Iterable[str], patience: float) -> None:
-        fingerprint = hashlib.sha256("\0".join(identity).encode()).hexdigest()
-        self.key = f"pagoefectivo:token:{fingerprint}"
+    def __init__(
+        self,
+        *,
+        alias: str,
+        identity: Iterable[str],
+        patience: float,
+        former: Iterable[Iterable[str]] = (),
+    ) -> None:
+        self.key = _key_of(identity)
+        self._former = [_key_of(old) for old in former]
         self.alias = alias
         self.patience = patience
 
@@ -108,8 +121,12 @@ class TokenStore:
         lifetime = DEFAULT_LIFETIME if token.lifetime is None else token.lifetime
         kept = lifetime - MARGIN if lifetime > 2 * MARGIN else lifetime / 2
         _remembered[self.key] = (token.value, time.monotonic() + kept)
+        for old in self._former:
+            _remembered.pop(old, None)
         try:
             self._cache.set(self.key, token.value, timeout=kept)
+            if self._former:
+                self._cache.delete_many(self._former)
         except Exception as error:
             self._warn(error)
 

@@ -21,7 +21,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from .. import __version__
+from .. import __version__, metrics
 from .base import Exchange
 from .masking import masker
 from .wire import read_json
@@ -168,6 +168,8 @@ class Transport:
         finally:
             exchange.milliseconds = round((time.monotonic() - started) * 1000)
             self._log(exchange)
+            if metrics.is_observed():
+                metrics.tell(lambda observer: _count(observer, exchange))
             self.record(exchange)
 
     def _exchange(
@@ -222,6 +224,23 @@ class Transport:
             exchange.error or f"HTTP {exchange.http_status}, code {exchange.api_code or 'none'}",
             exchange.milliseconds,
         )
+
+
+def _count(observer: metrics.Observer, exchange: Exchange) -> None:
+    status = exchange.http_status
+    if exchange.error or status is None:
+        outcome = "no_answer"
+    elif status >= 500:
+        outcome = "failed"
+    else:
+        outcome = "refused" if status >= 400 else "ok"
+    observer.call_made(
+        merchant=exchange.merchant,
+        operation=exchange.operation,
+        outcome=outcome,
+        status=status,
+        seconds=exchange.milliseconds / 1000,
+    )
 
 
 def _as_text(value: Any) -> str:

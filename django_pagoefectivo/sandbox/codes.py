@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from .models import SandboxCode
 from .protocol import CreateRequest
+from .protocol_payment import PaymentRequest
 
 Status = SandboxCode.Status
 
@@ -21,24 +23,57 @@ _ATTEMPTS = 20
 
 def make(asked: CreateRequest, service_id: str, origin: str, now: datetime) -> SandboxCode:
     """Make a code; a repeated ``transactionCode`` makes a second one."""
+    return _insert(
+        service_id=service_id,
+        transaction_code=asked.transaction_code,
+        amount=asked.amount,
+        currency=asked.currency,
+        date_expiry=asked.date_expiry,
+        concept=asked.concept,
+        user_email=asked.user_email,
+        details=asked.details,
+        origin=origin,
+        created_at=now,
+    )
+
+
+def make_payment(
+    asked: PaymentRequest, merchant_id: str, origin: str, now: datetime
+) -> SandboxCode | None:
+    """Make a code by the Payment API; ``None`` if the merchant's order number is taken."""
+    taken = SandboxCode.objects.filter(order_key=f"{merchant_id} {asked.order_number}")
+    if taken.exists():
+        return None
+    try:
+        return _insert(
+            contract=SandboxCode.Contract.PAYMENT,
+            order_key=f"{merchant_id} {asked.order_number}",
+            service_id=merchant_id,
+            transaction_code=asked.order_number,
+            amount=asked.amount,
+            currency=asked.currency,
+            date_expiry=asked.expires_at,
+            concept=asked.description,
+            user_email=asked.customer.get("email", ""),
+            details=asked.customer,
+            callback_url=asked.callback_url,
+            return_url=asked.return_url,
+            origin=origin,
+            created_at=now,
+        )
+    except IntegrityError:
+        if taken.exists():
+            return None
+        raise
+
+
+def _insert(**values: Any) -> SandboxCode:
     attempts = 0
     while True:
         attempts += 1
         try:
             with transaction.atomic():
-                return SandboxCode.objects.create(
-                    cip=_random_cip(),
-                    service_id=service_id,
-                    transaction_code=asked.transaction_code,
-                    amount=asked.amount,
-                    currency=asked.currency,
-                    date_expiry=asked.date_expiry,
-                    concept=asked.concept,
-                    user_email=asked.user_email,
-                    details=asked.details,
-                    origin=origin,
-                    created_at=now,
-                )
+                return SandboxCode.objects.create(cip=_random_cip(), **values)
         except IntegrityError:
             # The number is taken, which the next one hardly ever is.
             if attempts == _ATTEMPTS:

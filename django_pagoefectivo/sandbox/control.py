@@ -1,6 +1,7 @@
 """The sandbox driven from code, for tests and demos.
 
-Codes are named by their CIP, as text or as a number. What sends a notification really sends
+Codes are named by their CIP, as text or as a number, those of the Payment API also by their
+``paymentId``; everything works the same for both contracts. What sends a notification really sends
 it, over HTTP, and returns what the shop answered; so it must not be called inside a
 transaction. Whatever changes something raises ``ImproperlyConfigured`` while a merchant is in
 production.
@@ -12,6 +13,7 @@ import secrets
 import time
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -21,7 +23,7 @@ from . import codes, notifications
 from .armed import DEFAULT_WAIT
 from .credentials import require_available
 from .faults import LONGEST_WAIT, ApiFault, NotificationFault, Operation
-from .messages import EXPIRED, PAID, REFUNDED, Message, message
+from .messages import EXPIRED, PAID, REFUNDED, AnyMessage, message
 from .models import SandboxCall, SandboxCode, SandboxFault, SandboxNotification
 from .notifications import SentNotification, Try
 
@@ -53,9 +55,15 @@ _Fault = NotificationFault
 
 
 def code(cip: int | str) -> SandboxCode:
-    """The code with this CIP. Raises ``SandboxCode.DoesNotExist``."""
+    """The code with this CIP or ``paymentId``. Raises ``SandboxCode.DoesNotExist``."""
     require_available()
-    return SandboxCode.objects.get(cip=int(cip))
+    name = str(cip)
+    if name.isascii() and name.isdigit():
+        return SandboxCode.objects.get(cip=int(name))
+    try:
+        return SandboxCode.objects.get(uuid=UUID(name))
+    except ValueError:
+        raise SandboxCode.DoesNotExist(f"{name!r} is no CIP and no paymentId.") from None
 
 
 def pay(
@@ -197,10 +205,15 @@ def build_notification(
     ).body
 
 
-def send(body: bytes, signature: str, url: str) -> tuple[Try, ...]:
-    """``POST`` any notification, with PagoEfectivo's one repetition. Nothing is recorded."""
+def send(
+    body: bytes, signature: str, url: str, header: str = notifications.SIGNATURE_HEADER
+) -> tuple[Try, ...]:
+    """``POST`` any notification, with PagoEfectivo's one repetition. Nothing is recorded.
+
+    ``header`` carries the signature: ``PE-Signature``, or the Payment API's ``X-Signature``.
+    """
     require_available()
-    return notifications.send(body, signature, url)
+    return notifications.send(body, signature, url, header)
 
 
 def reset() -> None:
@@ -216,7 +229,7 @@ def _url(one: SandboxCode, given: str | None) -> str:
     return given or notifications.callback_url(one)
 
 
-def _messages(one: SandboxCode, paid: Message) -> list[Message]:
+def _messages(one: SandboxCode, paid: AnyMessage) -> list[AnyMessage]:
     match paid.form:
         case _Fault.TWICE:
             return [paid, paid]
@@ -231,7 +244,7 @@ def _messages(one: SandboxCode, paid: Message) -> list[Message]:
             return [paid]
 
 
-def _expired(one: SandboxCode) -> Message:
+def _expired(one: SandboxCode) -> AnyMessage:
     return message(one, event_type=EXPIRED, operation_number="")
 
 

@@ -20,9 +20,17 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signing import BadSignature, Signer
 
 from ..conf import Merchant, get_config
+from ..gateways import CipGateway, Gateway, PaymentGateway, gateway_class
+from .models import SandboxCode
 
 #: From the public technical document: a token lives two hours and serves many calls.
 TOKEN_LIFETIME = timedelta(hours=2)
+
+#: The contracts that are played, for those who speak them, own subclasses included.
+_PLAYED: dict[SandboxCode.Contract, type[Gateway]] = {
+    SandboxCode.Contract.CIP: CipGateway,
+    SandboxCode.Contract.PAYMENT: PaymentGateway,
+}
 
 # PagoEfectivo's tokens have the form of a JWT, which begins with this.
 _JWT_HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -42,17 +50,25 @@ def require_available() -> None:
         )
 
 
-def merchant_of(service_id: str) -> Merchant | None:
-    """The merchant whose ``idService`` this is, or ``None``."""
+def merchant_of(
+    service_id: str, contract: SandboxCode.Contract = SandboxCode.Contract.CIP
+) -> Merchant | None:
+    """The merchant whose ``idService`` or Merchant ID this is under ``contract``, or ``None``."""
     for merchant in get_config().merchants():
         if (
-            merchant.api == "cip"
-            and not merchant.is_production
-            # 01234 and 1234 are the same number, and numbers are what the wire carries.
-            and int(merchant.service_id) == int(service_id)
+            not merchant.is_production
+            and issubclass(gateway_class(merchant), _PLAYED[contract])
+            and _same_service(merchant.service_id, service_id, contract)
         ):
             return merchant
     return None
+
+
+def _same_service(one: str, other: str, contract: SandboxCode.Contract) -> bool:
+    if contract is SandboxCode.Contract.CIP and one.isdecimal() and other.isdecimal():
+        # 01234 and 1234 are the same number, and numbers are what the wire carries.
+        return int(one) == int(other)
+    return one == other
 
 
 def credentials_match(service_id: int, access_key: str, date_request: str, hashed: str) -> bool:
@@ -70,9 +86,20 @@ def credentials_match(service_id: int, access_key: str, date_request: str, hashe
     return hmac.compare_digest(expected.encode(), _bytes(hashed)) and same_key
 
 
-def sign_notification(body: bytes, service_id: str) -> str:
-    """A notification's ``PE-Signature``: hex HMAC-SHA256 of ``body`` under the secret key."""
-    merchant = merchant_of(service_id)
+def request_signature_matches(merchant_id: str, signed: bytes, signature: str) -> bool:
+    """Whether a Payment API's request is signed with the merchant's own key, in hex."""
+    merchant = merchant_of(merchant_id, SandboxCode.Contract.PAYMENT)
+    if merchant is None:
+        return False
+    expected = hmac.new(merchant.secret_key.encode(), signed, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected.encode(), _bytes(signature))
+
+
+def sign_notification(
+    body: bytes, service_id: str, contract: SandboxCode.Contract = SandboxCode.Contract.CIP
+) -> str:
+    """A notification's signature: hex HMAC-SHA256 of ``body`` under the secret key."""
+    merchant = merchant_of(service_id, contract)
     if merchant is None:
         raise ImproperlyConfigured(
             f"No merchant of PAGOEFECTIVO has SERVICE_ID {service_id} any more, so nothing can "

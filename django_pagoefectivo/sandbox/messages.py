@@ -9,7 +9,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Union
 
+from django.utils import timezone
+
 from .faults import NotificationFault
+from .messages_payment import Callback, callback
 from .models import SandboxCode
 from .protocol import date_text
 
@@ -74,6 +77,9 @@ class Message:
         return data
 
 
+AnyMessage = Message | Callback
+
+
 def message(
     code: SandboxCode,
     *,
@@ -83,8 +89,8 @@ def message(
     currency: str | None = None,
     paid_at: datetime | None = None,
     fault: NotificationFault = NotificationFault.NONE,
-) -> Message:
-    """What is to be said about ``code``; what is not given is the code's own.
+) -> AnyMessage:
+    """What is to be said about ``code`` in its contract's form; what is not given is its own.
 
     ``fault`` may change the form, or what is said: the amount, the currency, the event.
     """
@@ -96,6 +102,15 @@ def message(
         currency = "PEN" if currency == "USD" else "USD"
     elif fault is NotificationFault.UNKNOWN_EVENT:
         event_type = UNKNOWN
+    if code.contract_enum is SandboxCode.Contract.PAYMENT:
+        return callback(
+            code,
+            event_type,
+            amount=amount,
+            currency=currency,
+            occurred_at=paid_at or timezone.now(),
+            form=fault,
+        )
     return Message(
         event_type=event_type,
         cip=code.cip,

@@ -31,9 +31,17 @@ class SandboxCode(models.Model):
         ANNULLED = 24, "Anulado."
         DELETED = 25, "Eliminado."
 
+    class Contract(models.TextChoices):
+        """Which API it was asked from."""
+
+        CIP = "cip", "CIP API"
+        PAYMENT = "payment", "Payment API"
+
+    contract = models.CharField(max_length=10, choices=Contract.choices, default=Contract.CIP)
     cip = models.BigIntegerField("CIP", unique=True)
+    #: Name of the hosted page, and the Payment API's ``paymentId``.
     uuid = models.UUIDField("name of the hosted page", default=uuid.uuid4, unique=True)
-    service_id = models.CharField("idService", max_length=32)
+    service_id = models.CharField("idService", max_length=64)
     transaction_code = models.CharField("transactionCode", max_length=36, db_index=True)
     amount = models.DecimalField(max_digits=15, decimal_places=2)
     currency = models.CharField(max_length=3)
@@ -45,6 +53,11 @@ class SandboxCode(models.Model):
     details = models.JSONField(default=dict, blank=True)
     #: Scheme and host that the code was asked from; the shop's own, if it hosts the sandbox.
     origin = models.CharField(max_length=300, blank=True)
+    #: Where a Payment API's create call wanted the callbacks and the browser to go.
+    callback_url = models.CharField(max_length=500, blank=True)
+    return_url = models.CharField(max_length=500, blank=True)
+    #: Of the Payment API, where an order number is taken once; ``None`` otherwise.
+    order_key = models.CharField(max_length=101, unique=True, null=True)  # noqa: DJ001
     operation_number = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True, blank=True)
@@ -62,6 +75,11 @@ class SandboxCode(models.Model):
         """The hosted page."""
         return reverse("pagoefectivo_sandbox:page", args=[self.uuid])
 
+    @property
+    def contract_enum(self) -> SandboxCode.Contract:
+        """The contract it was asked from."""
+        return self.Contract(self.contract)
+
     def status_at(self, now: datetime | None = None) -> SandboxCode.Status:
         """The status at ``now``: a generated code past its term is expired by itself."""
         status = self.Status(self.status)
@@ -77,7 +95,7 @@ class SandboxCall(models.Model):
     method = models.CharField(max_length=10)
     path = models.CharField(max_length=255)
     status = models.PositiveSmallIntegerField()
-    service_id = models.CharField("idService", max_length=32, blank=True)
+    service_id = models.CharField("idService", max_length=64, blank=True)
     fault = models.CharField(max_length=30, blank=True)
     at = models.DateTimeField(default=timezone.now)
 

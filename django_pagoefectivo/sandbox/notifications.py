@@ -22,10 +22,11 @@ from ..conf import get_config
 from . import options
 from .credentials import merchant_of, sign_notification
 from .faults import NotificationFault
-from .messages import Message
+from .messages import AnyMessage
 from .models import SandboxCode, SandboxNotification
 
 SIGNATURE_HEADER = "PE-Signature"
+PAYMENT_SIGNATURE_HEADER = "X-Signature"
 TRIES = 2
 #: Seconds to connect and to read: a choice, since PagoEfectivo publishes none.
 TIMEOUT = (3.05, 20)
@@ -65,16 +66,20 @@ class SentNotification:
 def callback_url(code: SandboxCode, request: HttpRequest | None = None) -> str:
     """Where notifications about ``code`` go.
 
-    ``PAGOEFECTIVO_SANDBOX["CALLBACK_URL"]``, else the merchant's webhook at ``SITE_URL``,
+    ``PAGOEFECTIVO_SANDBOX["CALLBACK_URL"]``, else what the Payment API's create call asked
+    for, else the merchant's webhook at ``SITE_URL``,
     at the host of ``request``, or at the host that the code was asked from.
     """
     fixed = options.callback_url()
     if fixed is not None:
         return fixed
-    host = get_config().site_url or (
+    if code.callback_url:
+        return code.callback_url
+    merchant = merchant_of(code.service_id, code.contract_enum)
+    site_url = None if merchant is None else get_config().options_of(merchant.name).site_url
+    host = site_url or (
         code.origin if request is None else request.build_absolute_uri("/").rstrip("/")
     )
-    merchant = merchant_of(code.service_id)
     if merchant is None or not host:
         raise ImproperlyConfigured(
             f"Nothing says where notifications for service {code.service_id} go: give a "
@@ -83,28 +88,37 @@ def callback_url(code: SandboxCode, request: HttpRequest | None = None) -> str:
     return host + reverse("pagoefectivo:merchant-webhook", args=[merchant.name])
 
 
-def signature_of(message: Message, service_id: str) -> str:
+def signature_of(
+    message: AnyMessage,
+    service_id: str,
+    contract: SandboxCode.Contract = SandboxCode.Contract.CIP,
+) -> str:
     """The signature to send with ``message``, which is wrong where the fault says so."""
     if message.form is NotificationFault.WRONG_SIGNATURE:
         return secrets.token_hex(32)
-    signature = sign_notification(message.signed, service_id)
+    signature = sign_notification(message.signed, service_id, contract)
     is_upper = message.form is NotificationFault.UPPER_CASE_SIGNATURE
     return signature.upper() if is_upper else signature
 
 
-def send(body: bytes, signature: str, url: str) -> tuple[Try, ...]:
+def send(body: bytes, signature: str, url: str, header: str = SIGNATURE_HEADER) -> tuple[Try, ...]:
     """``POST`` a notification, and once more unless the answer was 200."""
     tries: list[Try] = []
     while len(tries) < TRIES and (not tries or tries[-1].status != 200):
-        tries.append(_post(body, signature, url))
+        tries.append(_post(body, signature, url, header))
     return tuple(tries)
 
 
-def _post(body: bytes, signature: str, url: str) -> Try:
+def _header(code: SandboxCode) -> str:
+    payment = SandboxCode.Contract.PAYMENT
+    return PAYMENT_SIGNATURE_HEADER if code.contract_enum is payment else SIGNATURE_HEADER
+
+
+def _post(body: bytes, signature: str, url: str, header: str) -> Try:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "User-Agent": "PagoEfectivo sandbox",
-        SIGNATURE_HEADER: signature,
+        header: signature,
     }
     try:
         with requests.Session() as session:
@@ -118,26 +132,26 @@ def _post(body: bytes, signature: str, url: str) -> Try:
     return Try(response.status_code, response.text[:LONGEST_ANSWER].replace("\x00", ""))
 
 
-def deliver(code: SandboxCode, messages: Sequence[Message], url: str) -> list[SentNotification]:
+def deliver(code: SandboxCode, messages: Sequence[AnyMessage], url: str) -> list[SentNotification]:
     """Send ``messages`` one after the other and record each with the shop's answers."""
     refuse_transaction()
     sent = []
     for message in messages:
-        signature = signature_of(message, code.service_id)
-        tries = send(message.body, signature, url)
+        signature = signature_of(message, code.service_id, code.contract_enum)
+        tries = send(message.body, signature, url, _header(code))
         sent.append(_record(code, message, signature, url, tries))
     return sent
 
 
-def deliver_at_once(code: SandboxCode, message: Message, url: str) -> list[SentNotification]:
+def deliver_at_once(code: SandboxCode, message: AnyMessage, url: str) -> list[SentNotification]:
     """Send one message on two connections at the same instant."""
     refuse_transaction()
-    body, signature = message.body, signature_of(message, code.service_id)
+    body, signature = message.body, signature_of(message, code.service_id, code.contract_enum)
     barrier = threading.Barrier(2)
 
     def together() -> tuple[Try, ...]:
         barrier.wait(timeout=10)
-        return send(body, signature, url)
+        return send(body, signature, url, _header(code))
 
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(together) for _ in range(2)]
@@ -159,7 +173,7 @@ def refuse_transaction() -> None:
 
 
 def _record(
-    code: SandboxCode, message: Message, signature: str, url: str, tries: tuple[Try, ...]
+    code: SandboxCode, message: AnyMessage, signature: str, url: str, tries: tuple[Try, ...]
 ) -> SentNotification:
     SandboxNotification.objects.create(
         code=code,

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from . import rules
 from .rules import Rule
@@ -65,10 +65,25 @@ class Answer:
         }
 
 
+class AnyAnswer(Protocol):
+    """An answer of either contract."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def code(self) -> int | str:
+        """The API's code, empty where the contract has none for this answer."""
+
+    def payload(self) -> Any:
+        """The JSON object."""
+
+
 class Refused(Exception):
     """A request that is answered with an error; ``answer`` is that error."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: AnyAnswer) -> None:
         super().__init__(f"{answer.status} {answer.code}")
         self.answer = answer
 
@@ -134,15 +149,21 @@ def number(amount: Decimal) -> int | float:
 # -- requests --------------------------------------------------------------------------
 
 
-def read_object(body: bytes) -> dict[str, Any]:
-    """The JSON object of a request; anything else is refused, as the field ``body``."""
+def parse_object(body: bytes) -> dict[str, Any] | None:
+    """The JSON object of a request; ``None`` for anything else."""
     try:
         data = json.loads(
             body.decode("utf-8"), parse_float=Decimal, parse_constant=_refuse_constant
         )
     except (ValueError, RecursionError, InvalidOperation):
-        data = None
-    if not isinstance(data, dict):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request; anything else is refused, as the field ``body``."""
+    data = parse_object(body)
+    if data is None:
         refuse_fields({"body": INVALID_VALUE})
     return data
 

@@ -10,11 +10,14 @@ from decimal import Decimal
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from ..conf import is_web_url
+
 #: How far a token request's clock may be off: a choice.
 CLOCK_TOLERANCE = timedelta(minutes=15)
 LONGEST_CIP = 14
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d-05:00", re.ASCII)
+_INTERNATIONAL_PHONE = re.compile(r"\+?[0-9]{1,20}")
 _COUNTRY_CODE = re.compile(r"\+?[0-9]{1,5}")
 
 Rule = Callable[[object], bool]
@@ -79,6 +82,16 @@ def is_email(value: object) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def is_address(value: object) -> bool:
+    """An http(s) address."""
+    return isinstance(value, str) and len(value) <= 500 and is_web_url(value)
+
+
+def is_phone(value: object) -> bool:
+    """Up to 20 digits, perhaps behind a plus sign."""
+    return isinstance(value, str) and bool(_INTERNATIONAL_PHONE.fullmatch(value))
 
 
 def is_country_code(value: object) -> bool:

@@ -1,13 +1,14 @@
 """URLs of the sandbox: include them under any prefix.
 
-The shop's ``BASE_URL`` is then that prefix and ``v1``.
+The shop's ``BASE_URL`` is then that prefix and ``v1`` for the CIP API, ``api/v1`` for the
+Payment API.
 """
 
 from __future__ import annotations
 
 from django.urls import path
 
-from . import views_api, views_pages
+from . import views_api, views_pages, views_payment
 
 app_name = "pagoefectivo_sandbox"
 
@@ -16,6 +17,8 @@ urlpatterns = [
     path("v1/cips", views_api.cips, name="cips"),
     path("v1/cips/search", views_api.search, name="search"),
     path("v1/cips/<int:cip>", views_api.one_cip, name="cip"),
+    path("api/v1/payment", views_payment.payment, name="payment"),
+    path("api/v1/payment/status", views_payment.status, name="status"),
     path("", views_pages.panel, name="panel"),
     path("faults/", views_pages.arm, name="arm"),
     path("faults/clear/", views_pages.disarm, name="disarm"),

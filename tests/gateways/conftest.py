@@ -12,6 +12,7 @@ from django_pagoefectivo.gateways import CipGateway, Exchange
 from django_pagoefectivo.gateways import tokens as token_module
 from django_pagoefectivo.gateways import transport as transport_module
 
+from .contracts import ALL, Contract
 from .samples import MakeGateway, merchant_at
 from .server import WireServer, issued
 
@@ -27,6 +28,27 @@ def no_tokens_left() -> Iterator[None]:
     if transport_module._Process.session is not None:
         transport_module._Process.session.close()
         transport_module._Process.session = None
+
+
+@pytest.fixture(params=ALL, ids=lambda contract: contract.name)
+def contract(request: pytest.FixtureRequest) -> Contract:
+    """Each contract in turn."""
+    chosen: Contract = request.param
+    return chosen
+
+
+@pytest.fixture
+def installed(
+    contract: Contract, live_server: Any, transactional_db: None, settings: Any
+) -> Contract:
+    """The contract as the one merchant's, towards the sandbox on the live server."""
+    settings.PAGOEFECTIVO = {
+        "MERCHANTS": {"default": contract.entry(live_server.url)},
+        "SITE_URL": live_server.url,
+        # Long enough for a busy machine to connect, short enough to meet a slow answer.
+        "TIMEOUT": (1, 1),
+    }
+    return contract
 
 
 @pytest.fixture

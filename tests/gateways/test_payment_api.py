@@ -213,6 +213,13 @@ def test_other_events(event_type: str, status: RemoteStatus) -> None:
     assert PaymentGateway.parse_notification(callback(eventType=event_type)).status is status
 
 
+@pytest.mark.parametrize("word", ["PENDING", "REFUNDED", "whatever"])
+def test_paid_in_one_field_and_not_in_the_other_is_not_paid(word: str) -> None:
+    said = PaymentGateway.parse_notification(callback(status=word))
+    assert said.status is RemoteStatus.UNKNOWN
+    assert PaymentGateway.parse_notification(callback(status=...)).status is RemoteStatus.PAID
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
