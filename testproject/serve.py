@@ -21,6 +21,7 @@ def prepare(url: str) -> None:
 
     call_command("migrate", verbosity=0)
     print(f"The shop       {url}/")
+    print(f"By API alone   {url}/headless/")
     print(f"Its staff      {url}/admin/")
     if make_staff_account():
         print(f"               new account: user {NAME}, password {NAME}")

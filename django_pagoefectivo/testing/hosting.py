@@ -21,6 +21,7 @@ from django.urls import (
 )
 
 from ..conf import Merchant, get_config
+from ..gateways import PaymentGateway, gateway_class
 
 APP = "django_pagoefectivo.sandbox"
 #: Where it is served if the shop's own URLs do not serve it.
@@ -71,7 +72,8 @@ def setting_towards(url: str, **options: Any) -> dict[str, Any]:
         raw: dict[str, Any] = (
             setting[merchant.name] if isinstance(setting, Mapping) else _written(merchant)
         )
-        where = "api/v1" if merchant.api == "payment" else "v1"
+        speaks_payment_api = issubclass(gateway_class(merchant), PaymentGateway)
+        where = "api/v1" if speaks_payment_api else "v1"
         merchants[merchant.name] = {
             **raw,
             **{name: value for name, value in options.items() if name in raw},

@@ -62,6 +62,8 @@ def back_to_order(payment: Any) -> str:
 PAGOEFECTIVO: dict[str, Any] = {
     "SITE_URL": SHOP_URL,
     "RETURN_URL": back_to_order,
+    # Shoppers who buy by the REST API pay what the shop says, whatever they send.
+    "REST_API": {"PAYMENT_FOR_ORDER": "shop.payments.payment_for_order"},
     **from_env(env),
 }
 if USES_BUILT_IN_SANDBOX:
@@ -71,6 +73,7 @@ if USES_BUILT_IN_SANDBOX:
 
 INSTALLED_APPS = [
     "shop",
+    "headless",
     "django_pagoefectivo",
     *(["django_pagoefectivo.sandbox"] if USES_BUILT_IN_SANDBOX else []),
     "rest_framework",

@@ -140,7 +140,7 @@ class OrderAdmin(ChangedFieldsAdmin):
                     payment.cip or payment.transaction_code,
                     payment.get_status_display(),
                 )
-                for payment in order.payments
+                for payment in order.payments.all()
             ),
         )
         return links or "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -12,7 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
-from django_pagoefectivo.models import Payment, PaymentQuerySet
+from django_pagoefectivo.models import Payment
+from django_pagoefectivo.orders import PayableMixin
+from django_pagoefectivo.services import Customer
 
 #: No letter or digit that could be read as another one on the telephone.
 _READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -74,7 +77,7 @@ def new_number() -> str:
     return f"QH{get_random_string(6, _READABLE)}"
 
 
-class Order(models.Model):
+class Order(PayableMixin, models.Model):
     """What one shopper ordered at one time.
 
     Its goods are off the shelf exactly while ``holds_stock``. ``token`` is the credential
@@ -123,10 +126,22 @@ class Order(models.Model):
         """The order's page, open to whoever has its address."""
         return reverse("shop:order", kwargs={"token": self.token})
 
-    @property
-    def payments(self) -> PaymentQuerySet:
-        """Every code that was asked for this order, the newest first."""
-        return Payment.objects.for_order(self)
+    def payment_terms(self) -> dict[str, Any]:
+        """What the order costs and who pays it."""
+        phone = {"phone": self.phone, "phone_country_code": "+51"} if self.phone else {}
+        return {
+            "order_reference": self.number,
+            "amount": self.total,
+            "currency": self.currency,
+            "description": ", ".join(str(line) for line in self.lines.all()),
+            "customer": Customer(
+                email=self.email,
+                first_name=self.first_name,
+                last_name=self.last_name,
+                country="PERU",
+                **phone,
+            ),
+        }
 
     @property
     def has_payable_code(self) -> bool:

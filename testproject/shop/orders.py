@@ -7,18 +7,39 @@ it locks the order, looks, and does only what is still to be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from decimal import Decimal
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.utils import timezone
 
-from .cart import Cart
+from .cart import CartLine
 from .models import Order, OrderLine, Product
 
 #: What this module decides; the rest of an order belongs to others.
 _STATE = ("status", "holds_stock", "staff_note", "paid_at")
+
+
+class Basket(Protocol):
+    """What an order is made of: a cart, or what an API was sent."""
+
+    @property
+    def lines(self) -> Sequence[CartLine]:
+        """Products and how many of each."""
+
+    @property
+    def currency(self) -> str:
+        """The currency of all of them."""
+
+    @property
+    def total(self) -> Decimal:
+        """What it costs."""
+
+    def order_token(self) -> uuid.UUID:
+        """The same each time the same order is placed."""
 
 
 class SoldOut(Exception):
@@ -37,7 +58,7 @@ def locked(order: Order) -> Iterator[Order]:
 
 
 @transaction.atomic
-def place_order(cart: Cart, contact: dict[str, Any], user: Any) -> Order:
+def place_order(cart: Basket, contact: dict[str, Any], user: Any) -> Order:
     """Take the cart's goods off the shelf and return the order. Raises ``SoldOut``.
 
     A form that was sent twice, or at the same instant by an impatient finger, gives the

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import get_language
+from rest_framework.request import Request
 
 from django_pagoefectivo.exceptions import (
     AuthenticationFailed,
@@ -16,11 +19,26 @@ from django_pagoefectivo.exceptions import (
     OutcomeUnknown,
     RequestRejected,
 )
-from django_pagoefectivo.services import Customer, create_payment
 
+from . import orders
 from .models import Order
 
 logger = logging.getLogger("shop")
+
+
+def payment_for_order(request: Request, data: dict[str, Any]) -> dict[str, Any] | None:
+    """What an order costs that somebody wants to pay by the REST API; ``None`` if it is not theirs.
+
+    Only its reference is believed. An order that was given up is opened again.
+    """
+    order = Order.objects.filter(number=data["order_reference"], user=request.user).first()
+    if order is None:
+        return None
+    try:
+        orders.reopen_order(order, reason="The shopper asked for a new payment code.")
+    except orders.SoldOut as error:
+        raise ValidationError({"order_reference": str(error)}) from None
+    return order.payment_arguments()
 
 
 def ask_for_code(request: HttpRequest, order: Order, *, supersede: bool = False) -> None:
@@ -30,21 +48,8 @@ def ask_for_code(request: HttpRequest, order: Order, *, supersede: bool = False)
     correct. ``supersede`` says that the shopper chose to try again though an earlier
     attempt may have made a code.
     """
-    phone = {"phone": order.phone, "phone_country_code": "+51"} if order.phone else {}
     try:
-        create_payment(
-            order_reference=order.number,
-            amount=order.total,
-            currency=order.currency,
-            description=", ".join(str(line) for line in order.lines.all()),
-            customer=Customer(
-                email=order.email,
-                first_name=order.first_name,
-                last_name=order.last_name,
-                country="PERU",
-                **phone,
-            ),
-            order=order,
+        order.create_payment(
             user=request.user,
             request=request,
             # The mail with the code may go out later, where no request says it.

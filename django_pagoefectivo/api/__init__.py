@@ -1,0 +1,1 @@
+"""The REST API for shops without pages of their own: Django REST framework, JSON only."""

@@ -1,0 +1,1 @@
+"""A shop window that is one static page: it buys by APIs alone."""
