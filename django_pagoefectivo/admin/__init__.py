@@ -3,11 +3,13 @@
 from .deliveries import SignalDeliveryAdmin
 from .events import WebhookEventAdmin
 from .exchanges import ApiExchangeAdmin
+from .jobs import BulkJobAdmin
 from .payments import PaymentAdmin
 from .statements import StatementAdmin
 
 __all__ = [
     "ApiExchangeAdmin",
+    "BulkJobAdmin",
     "PaymentAdmin",
     "SignalDeliveryAdmin",
     "StatementAdmin",

@@ -20,11 +20,11 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 
+from ..rights import RECONCILE, may, staff_of
+from ..services.problems import PROBLEMS, sentence
 from ..services.staff import AlreadyDone
 from .base import ReadOnlyAdmin
 from .forms import ActForm
-from .problems import PROBLEMS, sentence
-from .rights import RECONCILE, may, staff_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

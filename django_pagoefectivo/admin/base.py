@@ -10,8 +10,8 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from ..rights import PERSONAL_DATA, RECONCILE, may
 from .paging import BoundedChangeList, BoundedPaginator
-from .rights import PERSONAL_DATA, RECONCILE, may
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite

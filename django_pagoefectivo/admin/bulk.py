@@ -1,28 +1,35 @@
 """Acts on many payments: each on its own, counted and named, safe to interrupt.
 
 A request works for a limited time only. What is left then is put before the person
-again, and what is done stays done.
+again, and what is done stays done. More than ``MOST`` go to a background job.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Max, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..models import Payment
+from ..conf import get_config
+from ..exceptions import InvalidTransition
+from ..models import BulkAct, Payment
+from ..rights import staff_of
+from ..services import jobs
+from ..services.bulk_acts import MANY_ACTS, Tally
+from ..services.selection import Selection
 from .paging import bounded_count
-from .problems import PROBLEMS, sentence
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -33,78 +40,38 @@ MOST = 1000
 SECONDS = 20.0
 _NAMED = 10
 _SHOWN = 20
-
-
-@dataclass(slots=True)
-class Tally:
-    """How many succeeded, and what to say of those that did not."""
-
-    done: int = 0
-    failed: int = 0
-    sentences: list[str] = field(default_factory=list)
-
-    def fail(self, problem: str, count: int = 1) -> None:
-        """Count ``count`` failures for one reason."""
-        self.failed += count
-        self.sentences.append(problem)
-
-
-#: Works on some payments (a few at a time) and counts how it went.
-Work = Callable[[Sequence[Payment], Tally, Mapping[str, Any]], None]
+#: The list's parameters and what the command calls them.
+_OPTION_OF = {
+    "status__exact": "status",
+    "merchant": "merchant",
+    "attention": "attention",
+    "reconciled": "reconciled",
+    "from_day": "from_day",
+    "to_day": "to_day",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What a list's action does.
+    """What a list's action does: ``act`` to each of the chosen payments.
 
-    ``command`` is what to run instead for more than ``MOST`` rows; ``done`` makes the
-    sentence for a number of successes. With ``asks`` the person is asked even for rows
-    picked by hand. Work gets ``chunk`` payments at a time.
+    ``question`` and ``done`` make sentences for a number of payments, ``log`` is what Django's
+    log says. With ``asks`` the person is asked even for rows picked by hand.
     """
 
     action: str
+    act: BulkAct
     title: _StrOrPromise
+    log: _StrOrPromise
     question: Callable[[int], str]
     done: Callable[[int], str]
     asks: bool = True
     grave: bool = False
-    chunk: int = 1
     form: type[forms.Form] = forms.Form
-    command: str = ""
-
-
-def one_by_one(
-    admin: ModelAdmin[Payment],
-    request: HttpRequest,
-    label: _StrOrPromise,
-    act: Callable[[Payment, Mapping[str, Any]], str],
-) -> Work:
-    """Work that does ``act`` to each payment by itself and logs how it went.
-
-    ``act`` returns ``""``, or why it is no success though nothing failed.
-    """
-
-    def work(payments: Sequence[Payment], tally: Tally, data: Mapping[str, Any]) -> None:
-        for payment in payments:
-            try:
-                problem = act(payment, data)
-            except PROBLEMS as error:
-                problem = sentence(error)
-            if problem:
-                tally.fail(f"{payment}: {problem}")
-            else:
-                tally.done += 1
-            admin.log_change(request, payment, f"{label}: {problem}" if problem else str(label))
-
-    return work
 
 
 def run(
-    admin: ModelAdmin[Payment],
-    request: HttpRequest,
-    chosen: QuerySet[Payment],
-    bulk: Bulk,
-    work: Work,
+    admin: ModelAdmin[Payment], request: HttpRequest, chosen: QuerySet[Payment], bulk: Bulk
 ) -> HttpResponse | None:
     """Carry out a list's action: ask first where need be, then work and tell.
 
@@ -113,20 +80,27 @@ def run(
     """
     confirmed = request.POST.get("confirmed") == "yes"
     form = bulk.form(request.POST if confirmed else None)
+    if confirmed and (upto := _number(request.POST.get("upto", ""))) is not None:
+        return _background(admin, request, chosen.filter(pk__lte=upto), bulk, form)
     if confirmed:
         pks = _confirmed_pks(request)
         if not form.is_valid():
             return _ask(admin, request, bulk, pks, form)
     else:
+        picked_by_hand = request.POST.get("select_across", "0") in ("", "0")
         if bounded_count(chosen, MOST) > MOST:
-            _refuse(request, bulk)
+            if not picked_by_hand and _has_background():
+                return _ask_for_job(admin, request, chosen, bulk, form)
+            _refuse(request, bulk, picked_by_hand=picked_by_hand)
             return None
         pks = list(chosen.values_list("pk", flat=True))
-        picked_by_hand = request.POST.get("select_across", "0") in ("", "0")
+        if not pks:
+            messages.warning(request, _("No payment is chosen."))
+            return None
         if bulk.asks or not picked_by_hand:
             return _ask(admin, request, bulk, pks, form)
-    tally, left = _work(admin, request, pks, bulk, work, form.cleaned_data if confirmed else {})
-    _tell(request, bulk, tally)
+    tally, left = _work(admin, request, pks, bulk, form.cleaned_data if confirmed else {})
+    _tell(admin, request, bulk, tally)
     if not left:
         return None
     messages.warning(
@@ -141,18 +115,17 @@ def run(
     return _ask(admin, request, bulk, left, form)
 
 
-def _refuse(request: HttpRequest, bulk: Bulk) -> None:
-    if bulk.command:
-        text = _("More than %(most)d payments are chosen. Choose fewer, or run: %(command)s")
-    else:
-        text = _("More than %(most)d payments are chosen. Choose fewer.")
-    messages.error(request, text % {"most": MOST, "command": bulk.command})
+# -- at most a thousand ----------------------------------------------------------------------
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _confirmed_pks(request: HttpRequest) -> list[int]:
     # One field for all of them: Django refuses requests with too many fields.
-    listed = request.POST.get("pks", "").split(",")[:MOST]
-    return [int(pk) for pk in listed if pk.isascii() and pk.isdigit() and len(pk) < 19]
+    listed = map(_number, request.POST.get("pks", "").split(",")[:MOST])
+    return [pk for pk in listed if pk is not None]
 
 
 def _work(
@@ -160,29 +133,51 @@ def _work(
     request: HttpRequest,
     pks: Sequence[int],
     bulk: Bulk,
-    work: Work,
     data: Mapping[str, Any],
 ) -> tuple[Tally, Sequence[int]]:
     """Work through ``pks`` while there is time; the tally and what is left."""
-    tally = Tally()
+    act, whole = MANY_ACTS[bulk.act], Tally()
     until = time.monotonic() + SECONDS
-    for start in range(0, len(pks), bulk.chunk):
+    for start in range(0, len(pks), act.chunk):
         if start and time.monotonic() > until:
-            return tally, pks[start:]
-        chunk = admin.get_queryset(request).filter(pk__in=pks[start : start + bulk.chunk])
-        work(list(chunk.order_by("pk")), tally, data)
-    return tally, []
+            return whole, pks[start:]
+        chunk = admin.get_queryset(request).filter(pk__in=pks[start : start + act.chunk])
+        payments = list(chunk.order_by("pk"))
+        tally = Tally()
+        act.work(payments, tally, staff_of(request), data)
+        _log(admin, request, bulk, payments, tally)
+        whole.add(tally)
+    return whole, []
 
 
-def _tell(request: HttpRequest, bulk: Bulk, tally: Tally) -> None:
+def _log(
+    admin: ModelAdmin[Payment],
+    request: HttpRequest,
+    bulk: Bulk,
+    payments: Sequence[Payment],
+    tally: Tally,
+) -> None:
+    problems = dict(tally.failures)
+    for payment in payments:
+        problem = problems.get(payment.pk)
+        admin.log_change(request, payment, f"{bulk.log}: {problem}" if problem else str(bulk.log))
+
+
+def _tell(admin: ModelAdmin[Payment], request: HttpRequest, bulk: Bulk, tally: Tally) -> None:
     if tally.done:
         messages.success(request, bulk.done(tally.done))
+    if tally.changed:
+        text = ngettext("%d has changed by it.", "%d have changed by it.", tally.changed)
+        messages.info(request, text % tally.changed)
     if not tally.failed:
         return
+    named = tally.failures[:_NAMED]
+    found = admin.get_queryset(request).in_bulk([pk for pk, _problem in named if pk])
     text = ngettext("%d payment was not done.", "%d payments were not done.", tally.failed)
-    lines = [text % tally.failed, *tally.sentences[:_NAMED]]
-    if len(tally.sentences) > _NAMED:
-        lines.append(_("… and %d more reasons.") % (len(tally.sentences) - _NAMED))
+    lines = [text % tally.failed]
+    lines += [f"{found[pk]}: {problem}" if pk in found else problem for pk, problem in named]
+    if len(tally.failures) > _NAMED:
+        lines.append(_("… and %d more reasons.") % (len(tally.failures) - _NAMED))
     messages.error(request, "\n".join(lines))
 
 
@@ -194,18 +189,107 @@ def _ask(
     form: forms.Form,
 ) -> HttpResponse:
     """The confirmation page: how many, which, and what else there is to say."""
-    request.current_app = admin.admin_site.name
     context = {
-        **admin.admin_site.each_context(request),
-        "title": bulk.title,
-        "opts": admin.opts,
-        "bulk": bulk,
         "question": bulk.question(len(pks)),
-        "form": form,
         "payments": admin.get_queryset(request).filter(pk__in=pks[:_SHOWN]),
         "more": max(len(pks) - _SHOWN, 0),
         "pks": ",".join(str(pk) for pk in pks),
         "first": pks[0] if pks else "",
-        "checkbox": ACTION_CHECKBOX_NAME,
     }
-    return TemplateResponse(request, "django_pagoefectivo/admin/bulk.html", context)
+    return _page(admin, request, bulk, form, context)
+
+
+def _page(
+    admin: ModelAdmin[Payment],
+    request: HttpRequest,
+    bulk: Bulk,
+    form: forms.Form,
+    context: Mapping[str, object],
+) -> HttpResponse:
+    request.current_app = admin.admin_site.name
+    whole = {
+        **admin.admin_site.each_context(request),
+        "title": bulk.title,
+        "opts": admin.opts,
+        "bulk": bulk,
+        "form": form,
+        "checkbox": ACTION_CHECKBOX_NAME,
+        **context,
+    }
+    return TemplateResponse(request, "django_pagoefectivo/admin/bulk.html", whole)
+
+
+# -- more ------------------------------------------------------------------------------------
+
+
+def _has_background() -> bool:
+    try:
+        return get_config().background is not None
+    except ImproperlyConfigured:
+        return False
+
+
+def _refuse(request: HttpRequest, bulk: Bulk, *, picked_by_hand: bool) -> None:
+    chosen = selection_of(request)
+    if picked_by_hand or chosen is None:
+        text = _("More than %(most)d payments are chosen. Choose fewer.")
+        messages.error(request, text % {"most": MOST})
+        return
+    command = ["manage.py pagoefectivo_bulk", bulk.act.value, chosen.as_options() or "--all"]
+    if bulk.act == BulkAct.EXTEND:
+        command.append('--expires-at "2026-01-31 23:59"')
+    command.append(f"--user {staff_of(request).get_username()}")
+    text = _("More than %(most)d payments are chosen. Choose fewer, or run: %(command)s")
+    messages.error(request, text % {"most": MOST, "command": " ".join(command)})
+
+
+def selection_of(request: HttpRequest) -> Selection | None:
+    """What the list is filtered by, where the command can choose by the same."""
+    given = {name: str(value) for name, value in request.GET.items() if value and name != "p"}
+    if not given.keys() <= _OPTION_OF.keys():
+        return None
+    return Selection(**{_OPTION_OF[name]: value for name, value in given.items()})
+
+
+def _ask_for_job(
+    admin: ModelAdmin[Payment],
+    request: HttpRequest,
+    chosen: QuerySet[Payment],
+    bulk: Bulk,
+    form: forms.Form,
+) -> HttpResponse:
+    """The confirmation page for what goes on without the person."""
+    # What is made between the question and its answer was not asked about.
+    upto = chosen.order_by().aggregate(last=Max("pk"))["last"] or 0
+    count = chosen.filter(pk__lte=upto).order_by().count()
+    context = {
+        "question": bulk.question(count),
+        "background": True,
+        "payments": chosen.filter(pk__lte=upto)[:_SHOWN],
+        "more": max(count - _SHOWN, 0),
+        "upto": upto,
+        "first": upto,
+    }
+    return _page(admin, request, bulk, form, context)
+
+
+def _background(
+    admin: ModelAdmin[Payment],
+    request: HttpRequest,
+    chosen: QuerySet[Payment],
+    bulk: Bulk,
+    form: forms.Form,
+) -> HttpResponse | None:
+    """Queue the job that was confirmed, and lead to its page."""
+    if not form.is_valid():
+        return _ask_for_job(admin, request, chosen, bulk, form)
+    try:
+        job = jobs.make_job(bulk.act, chosen, user=staff_of(request), **form.cleaned_data)
+        jobs.enqueue(job)
+    except (InvalidTransition, ImproperlyConfigured) as error:
+        messages.error(request, str(error))
+        return None
+    log_of: ModelAdmin[Any] = admin
+    log_of.log_change(request, job, f"{bulk.log}: {job.total}")
+    name = "admin:pagoefectivo_bulkjob_change"
+    return HttpResponseRedirect(reverse(name, args=[job.pk], current_app=admin.admin_site.name))

@@ -12,11 +12,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..exceptions import InvalidTransition
 from ..models import DeliveryState, Payment, SignalDelivery
 from ..services import staff
 from .acts import Act, ActsAdmin
-from .discretion import Discretion
 from .filters import TroubleFilter
 from .formatting import NOTHING, badge, lima
 from .search import payment_lookup

@@ -12,10 +12,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import Outcome, Payment, Status, WebhookEvent
 from ..services import staff
+from ..services.keys import described_key
 from .acts import Act, ActsAdmin
-from .discretion import Discretion
+from .exports import export_events
 from .filters import MerchantFilter, ReceivedDayFilter, merchant_names
 from .formatting import NOTHING, badge, lima, money
 from .forms import LinkForm, NoteForm
@@ -67,6 +69,7 @@ class WebhookEventAdmin(ActsAdmin[WebhookEvent]):
     search_fields = ("cip",)
     search_help = _("CIP or transaction code, exactly")
     deferred_in_list = ("body", "error")
+    actions = (export_events,)
     acts = (
         Act(
             "link",
@@ -118,7 +121,7 @@ class WebhookEventAdmin(ActsAdmin[WebhookEvent]):
             "effect",
             body,
             "signature",
-            "signed_with",
+            "signed_by",
             "address",
             "merchant",
             "received",
@@ -134,6 +137,11 @@ class WebhookEventAdmin(ActsAdmin[WebhookEvent]):
         """With the payment on the page of one."""
         rows = super().get_queryset(request)
         return rows if rows.query.deferred_loading[0] else rows.select_related("payment")
+
+    @admin.display(description=_("signed with key"))
+    def signed_by(self, event: WebhookEvent) -> str:
+        """Which of the merchant's keys signed it: its place in the settings and its label."""
+        return described_key(event.merchant, event.signed_with) or NOTHING
 
     @admin.display(description=_("received (Lima)"), ordering="received_at")
     def received(self, event: WebhookEvent) -> str:

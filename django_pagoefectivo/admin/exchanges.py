@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from django.contrib import admin
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from ..models import ApiExchange, Payment
 from .base import ReadOnlyAdmin
-from .filters import FailingFilter, LimaDayFilter, MerchantFilter
+from .filters import FailingFilter, FirstFilter, LimaDayFilter, MerchantFilter
 from .formatting import lima
 from .search import payment_lookup
 
@@ -31,8 +32,10 @@ class ApiExchangeAdmin(ReadOnlyAdmin[ApiExchange]):
         "error",
         "merchant",
     )
-    list_filter = (FailingFilter, MerchantFilter, LimaDayFilter)
-    list_parameters = frozenset({"result", "merchant", "from_day", "to_day", "payment__id__exact"})
+    list_filter = (FirstFilter, FailingFilter, MerchantFilter, LimaDayFilter)
+    list_parameters = frozenset(
+        {"first", "result", "merchant", "from_day", "to_day", "payment__id__exact"}
+    )
     list_select_related = ("payment",)
     sortable_by: ClassVar[tuple[str, ...]] = ("created",)
     search_fields = ("url",)
@@ -57,6 +60,10 @@ class ApiExchangeAdmin(ReadOnlyAdmin[ApiExchange]):
     def lookup_for(self, term: str, *, email: bool) -> Q:
         """By its payment."""
         return Q(payment__in=Payment.objects.filter(payment_lookup(term, email=email)))
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        """The newest first, unless the person asks for the slowest or the failing ones."""
+        return FirstFilter.ORDERS.get(request.GET.get("first", ""), ())
 
     @admin.display(description=_("called (Lima)"), ordering="created_at")
     def created(self, exchange: ApiExchange) -> str:

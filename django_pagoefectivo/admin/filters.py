@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import get_config
 from ..gateways.wire import LIMA
 from ..models import Attention
-from ..services.staff import PAID_STATUSES
+from ..services.selection import ANY, between_days, by_attention, by_reconciled
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -54,22 +54,19 @@ class AttentionFilter(admin.SimpleListFilter):
 
     title = _("attention")
     parameter_name = "attention"
-    _ANY = "any"
 
     def lookups(
         self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
     ) -> list[tuple[str, _StrOrPromise]]:
         """Any reason, then each of them."""
-        return [(self._ANY, _("needs attention")), *Attention.choices]
+        return [(ANY, _("needs attention")), *Attention.choices]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows that wait for the chosen reason."""
         value = self.value()
         if not value:
             return queryset
-        # An "is not empty" could not use the index.
-        wanted = Attention.values if value == self._ANY else [value]
-        return queryset.filter(attention__in=wanted)
+        return by_attention(queryset, value)
 
 
 class ReconciledFilter(admin.SimpleListFilter):
@@ -86,10 +83,8 @@ class ReconciledFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The chosen rows."""
-        if self.value() == "yes":
-            return queryset.filter(status__in=PAID_STATUSES, reconciled_at__isnull=False)
-        if self.value() == "no":
-            return queryset.filter(status__in=PAID_STATUSES, reconciled_at__isnull=True)
+        if (value := self.value()) in ("yes", "no"):
+            return by_reconciled(queryset, value)
         return queryset
 
 
@@ -110,6 +105,33 @@ class FailingFilter(admin.SimpleListFilter):
         if self.value() not in ("failed", "ok"):
             return queryset
         return queryset.filter(failed=self.value() == "failed")
+
+
+class FirstFilter(admin.SimpleListFilter):
+    """What a list of calls begins with; the list's own ordering does it."""
+
+    title = _("first")
+    parameter_name = "first"
+    ORDERS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "slowest": ("-milliseconds", "-id"),
+        "failing": ("-failed", "-created_at", "-id"),
+    }
+
+    def lookups(
+        self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]
+    ) -> list[tuple[str, _StrOrPromise]]:
+        """The newest unless one of these is chosen."""
+        return [("slowest", _("slowest first")), ("failing", _("failing first"))]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        """With a word for the usual order in place of "All"."""
+        usual, *others = super().choices(changelist)
+        yield {**usual, "display": _("newest first")}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """All of them: it chooses none."""
+        return queryset
 
 
 class TroubleFilter(admin.SimpleListFilter):
@@ -190,21 +212,12 @@ class LimaDayFilter(admin.ListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """The rows of the chosen days."""
         try:
-            if self.first:
-                queryset = queryset.filter(**{f"{self.field}__gte": _midnight(self.first)})
-            if self.last:
-                end = _midnight(self.last) + timedelta(days=1)
-                queryset = queryset.filter(**{f"{self.field}__lt": end})
+            return between_days(queryset, self.field, self.first, self.last)
         except (ValueError, OverflowError) as error:
             raise IncorrectLookupParameters(error) from error
-        return queryset
 
 
 class ReceivedDayFilter(LimaDayFilter):
     """By the day a notification came."""
 
     field = "received_at"
-
-
-def _midnight(day: str) -> datetime:
-    return datetime.combine(date.fromisoformat(day), time(), tzinfo=LIMA)

@@ -120,6 +120,12 @@ class ConfirmForm(ActForm):
         self.fields["amount"].initial = target.amount
 
 
+class GiveUpForm(ActForm):
+    """Why a payment of unknown outcome was never made."""
+
+    reason = _note(_("Reason"), required=True)
+
+
 class AcceptForm(ActForm):
     """The amount of a notification as the full payment: of the one the person saw."""
 

@@ -12,10 +12,10 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import Attention, DeliveryState, Outcome, Payment, SignalDelivery, WebhookEvent
 from .acts import ActsAdmin, OfferedAct
 from .base import link_to
-from .discretion import Discretion
 from .formatting import lima, money
 from .paging import bounded_count
 
@@ -43,13 +43,14 @@ _ADVICE: dict[str, _StrOrPromise] = {
     ),
     Attention.STATUS_CONFLICT: _("What PagoEfectivo says does not fit what is known here."),
 }
-#: The one or two acts that settle each reason.
+_MOST_ACTS = 2
+#: What settles each reason; the first ones that make sense and that the person may do.
 _ACTS: dict[str, tuple[str, ...]] = {
     Attention.AMOUNT_MISMATCH: ("accept-amount", "settle"),
     Attention.CURRENCY_MISMATCH: ("confirm", "settle"),
     Attention.LATE_PAYMENT: ("settle",),
     Attention.DUPLICATE_PAYMENT: ("settle",),
-    Attention.OUTCOME_UNKNOWN: ("confirm", "settle"),
+    Attention.OUTCOME_UNKNOWN: ("give-up", "confirm", "settle"),
     Attention.STATUS_CONFLICT: ("sync", "settle"),
 }
 
@@ -136,7 +137,7 @@ class Inbox:
         admin: Any = self._site.get_model_admin(type(obj))
         if not isinstance(admin, ActsAdmin):
             return []
-        return admin.offered_acts(self._request, obj, names)
+        return admin.offered_acts(self._request, obj, names)[:_MOST_ACTS]
 
     def _group(
         self,
@@ -146,13 +147,14 @@ class Inbox:
         order: tuple[str, ...],
         item: Callable[[Any], InboxItem],
     ) -> InboxGroup | None:
-        found = list(rows.order_by(*order)[: SHOWN + 1])
+        # Both always: what the page costs shall not depend on how much waits.
+        count = bounded_count(rows, MOST)
+        found = list(rows.order_by(*order)[:SHOWN])
         if not found:
             return None
-        count = len(found) if len(found) <= SHOWN else bounded_count(rows, MOST)
-        return InboxGroup(
-            name, *titles, items=[item(row) for row in found[:SHOWN]], count=_count(count)
-        )
+        # Something may have been dealt with between the two.
+        count = max(count, len(found))
+        return InboxGroup(name, *titles, items=[item(row) for row in found], count=_count(count))
 
     def _payments(self, reason: Attention) -> InboxGroup | None:
         def item(payment: Payment) -> InboxItem:

@@ -9,11 +9,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import Attention, Payment, Status
+from ..rights import CONFIRM
 from ..services import staff
 from .acts import Act
 from .formatting import lima, money
-from .forms import AcceptForm, ConfirmForm, ExtendOneForm, NoteForm, SettleForm
-from .rights import CONFIRM
+from .forms import AcceptForm, ConfirmForm, ExtendOneForm, GiveUpForm, NoteForm, SettleForm
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -62,6 +62,11 @@ def _confirm(payment: Payment, user: User, data: Data) -> str:
     return gettext("Confirmed: %s was paid.") % money(payment.paid_amount, payment.currency)
 
 
+def _give_up(payment: Payment, user: User, data: Data) -> str:
+    staff.give_up(payment, user=user, reason=data["reason"])
+    return gettext("Given up. A new code can be made for the order.")
+
+
 def _accept(payment: Payment, user: User, data: Data) -> str:
     staff.accept_amount(payment, user=user, event=data["event"], note=data["note"])
     return gettext("Accepted: %s was paid.") % money(payment.paid_amount, payment.currency)
@@ -93,6 +98,20 @@ PAYMENT_ACTS: tuple[Act[Payment], ...] = (
         permission=CONFIRM,
         form=AcceptForm,
         obstacle=_nothing_to_accept,
+    ),
+    Act(
+        "give-up",
+        _("Give it up"),
+        _(
+            "Did PagoEfectivo make no code? Look the transaction code up in its panel first. The "
+            "payment fails, and a new code can be made for the order."
+        ),
+        run=_give_up,
+        offered=lambda payment: (
+            payment.attention == Attention.OUTCOME_UNKNOWN and payment.status == Status.CREATED
+        ),
+        form=GiveUpForm,
+        grave=True,
     ),
     Act(
         "settle",

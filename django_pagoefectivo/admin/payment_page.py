@@ -12,10 +12,10 @@ from django.utils.timesince import timeuntil
 from django.utils.translation import gettext as _
 
 from ..conf import is_web_url
+from ..discretion import Discretion
 from ..models import Payment, SignalDelivery
 from .acts import ActsAdmin, OfferedAct
 from .base import link_to, page_of
-from .discretion import Discretion
 from .formatting import NOTHING, badge, lima, money
 from .timeline import Item, timeline_of
 
@@ -76,6 +76,14 @@ class PaymentPage:
             Row(_("Order"), payment.order_reference, self._order_url()),
             Row(_("Deadline (Lima)"), self._deadline()),
         ]
+        if payment.is_being_checked:
+            rows.append(
+                Row(
+                    _("Being checked"),
+                    _("A notification says it is paid; PagoEfectivo is asked since %s (Lima)")
+                    % lima(payment.checking_since),
+                )
+            )
         if payment.paid_at is not None:
             rows.append(Row(_("Paid on (Lima)"), lima(payment.paid_at)))
         if payment.paid_amount is not None and payment.paid_amount != payment.amount:

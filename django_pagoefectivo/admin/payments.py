@@ -15,10 +15,11 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import Payment
 from ..services import staff
 from .acts import Act, ActsAdmin
-from .discretion import Discretion
+from .exports import export_payments
 from .filters import AttentionFilter, LimaDayFilter, MerchantFilter, ReconciledFilter
 from .formatting import NOTHING, badge, lima, money
 from .inbox import Inbox, waiting_count
@@ -58,7 +59,13 @@ class PaymentAdmin(ActsAdmin[Payment]):
     search_help = _("CIP, order reference or transaction code, exactly")
     search_help_personal = _("CIP, order reference, transaction code or e-mail, exactly")
     deferred_in_list = ("metadata", "description", "failure_message", "attention_note")
-    actions = (sync_payments, extend_payments, cancel_payments, mark_reconciled)
+    actions = (
+        sync_payments,
+        extend_payments,
+        cancel_payments,
+        mark_reconciled,
+        export_payments,
+    )
     acts = PAYMENT_ACTS
 
     def lookup_for(self, term: str, *, email: bool) -> Q:

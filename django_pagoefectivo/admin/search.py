@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Lower
 
 from ..gateways.wire import read_cip
 from .filters import merchant_names
@@ -31,5 +32,6 @@ def payment_lookup(term: str, *, email: bool, prefix: str = "") -> Q:
         | Q(**{f"{prefix}transaction_code": term})
     )
     if email and "@" in term:
-        found |= Q(**{f"{prefix}customer_email__in": {term, term.lower()}})
+        # By the database's own idea of lower case, which some have for ASCII only.
+        found |= Q(**{f"{prefix}email_key": Lower(Value(term))})
     return found

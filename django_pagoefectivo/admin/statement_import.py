@@ -18,16 +18,16 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import LineState, Statement, StatementLine
+from ..rights import RECONCILE, may, staff_of
 from ..services.statement_columns import FIELDS, is_enough
 from ..services.statement_files import StatementError
 from ..services.statements import Preview, import_statement, preview_statement
 from . import statement_uploads
 from .base import ReadOnlyAdmin
-from .discretion import Discretion
 from .filters import merchant_names
 from .formatting import badge, lima, money
-from .rights import RECONCILE, may, staff_of
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import LineState, Payment, StatementLine
+from ..rights import may
 from ..services import statement_acts
-from ..services.statements import OPEN_STATES, WAS_PAID
+from ..services.statement_matching import OPEN_STATES, WAS_PAID
 from .acts import Act, ActsAdmin, OfferedAct
-from .discretion import Discretion
 from .formatting import NOTHING, badge, lima, money
 from .forms import LinkForm, NoteForm
-from .rights import may
 from .statement_paging import Place
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ LINE_ACTS: tuple[Act[StatementLine], ...] = (
         _("Ask PagoEfectivo and compare again"),
         _("Ask PagoEfectivo how this payment stands, and compare it with the line again?"),
         run=_ask,
-        offered=lambda line: is_waiting(line) and line.payment is not None,
+        offered=lambda line: (
+            is_waiting(line) and line.payment is not None and line.state != LineState.PAID_TWICE
+        ),
     ),
     Act(
         "link",
@@ -144,6 +147,8 @@ class StatementLineAdmin(ActsAdmin[StatementLine]):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """There is no list of all statements' lines; the statements are listed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         name = "admin:pagoefectivo_statement_changelist"
         return HttpResponseRedirect(reverse(name, current_app=self.admin_site.name))
 

@@ -11,11 +11,11 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import LineState, Statement, StatementLine
-from ..services.statements import DayTotal, counts_of, put_aside, waiting
+from ..services.statement_figures import DayTotal, counts_of, put_aside, waiting
 from .acts import OfferedAct
 from .base import link_to
-from .discretion import Discretion
 from .formatting import NOTHING, lima, money
 from .statement_import import LineRow, line_row
 from .statement_lines import StatementLineAdmin, settled_text

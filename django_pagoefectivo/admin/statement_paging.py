@@ -13,7 +13,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from ..models import LineState, Statement, StatementLine
-from ..services.statements import OPEN_STATES, put_aside, waiting
+from ..services.statement_figures import put_aside, waiting
+from ..services.statement_matching import OPEN_STATES
 
 PAGE = 50
 WAITING, ASIDE, ALL = "waiting", "aside", "all"

@@ -13,6 +13,7 @@ from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
+    HttpResponseBase,
     HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
@@ -20,17 +21,19 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..discretion import Discretion
 from ..models import LineState, Statement
+from ..rights import RECONCILE, may, staff_of
+from ..services.exports import LINES
 from ..services.statement_acts import reconcile_matched
-from ..services.statements import paid_but_not_in, totals_of
+from ..services.statement_figures import paid_but_not_in, totals_of
 from .base import link_to
 from .bulk import SECONDS
 from .dashboard import DashboardPages
-from .discretion import Discretion
+from .exports import offer
 from .filters import MerchantFilter
 from .formatting import NOTHING, badge, lima, money
 from .paging import bounded_count
-from .rights import RECONCILE, may, staff_of
 from .statement_import import StatementImport
 from .statement_lines import VIEW
 from .statement_page import StatementPage, period_of, sum_row, total_row
@@ -87,6 +90,7 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
                 wrap(self.reconcile_view),
                 name="pagoefectivo_statement_reconcile",
             ),
+            path("<int:pk>/export/", wrap(self.export_view), name="pagoefectivo_statement_export"),
             *super().get_urls(),
         ]
 
@@ -194,6 +198,12 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
         )
         return HttpResponseRedirect(request.path)
 
+    def export_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
+        """Ask, and on POST give the lines as a file."""
+        statement = self._found(request, str(pk))
+        context = {"opts": self.opts, "back": self.page_url(statement)}
+        return offer(request, self.admin_site, LINES, statement.lines.all(), context)
+
     # -- inside ----------------------------------------------------------------------------
 
     def _statement(self, request: HttpRequest, object_id: str) -> Statement | HttpResponse:
@@ -238,6 +248,7 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
                 if may(request, RECONCILE) and page.counts.get(LineState.MATCHED)
                 else ""
             ),
+            "export_url": self._url("export", statement),
             **context,
         }
         return self.answer(request, f"statement_{part}.html", whole)

@@ -25,6 +25,7 @@ from ..models import (
     TimelineEntry,
     WebhookEvent,
 )
+from ..services.keys import described_key
 from .formatting import lima, money
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _event(row: WebhookEvent, text: Callable[[str], str], *, moved: bool) -> Ite
             )
             % {"count": row.times_received, "last": lima(row.last_received_at)}
         )
+    if signed := described_key(row.merchant, row.signed_with):
+        lines.append(_("Signed with the %s") % signed)
     lines.append(text(row.error))
     return Item(
         row.received_at,

@@ -1,9 +1,21 @@
 """The models of django-pagoefectivo."""
 
-from .choices import Attention, DeliveryState, EntryKind, LineState, Outcome, Source, Status
+from .choices import (
+    Attention,
+    BulkAct,
+    DeliveryState,
+    EntryKind,
+    JobState,
+    LineState,
+    Outcome,
+    Source,
+    Status,
+)
 from .delivery import SignalDelivery
 from .event import WebhookEvent
 from .exchange import ApiExchange
+from .idempotency import IdempotencyKey
+from .job import BulkJob, BulkJobPart
 from .payment import Payment, PaymentQuerySet
 from .statement import Statement, StatementLine, StatementMapping
 from .timeline import TimelineEntry
@@ -11,8 +23,13 @@ from .timeline import TimelineEntry
 __all__ = [
     "ApiExchange",
     "Attention",
+    "BulkAct",
+    "BulkJob",
+    "BulkJobPart",
     "DeliveryState",
     "EntryKind",
+    "IdempotencyKey",
+    "JobState",
     "LineState",
     "Outcome",
     "Payment",

@@ -75,6 +75,26 @@ class LineState(models.TextChoices):
     AMOUNT_DIFFERS = "amount_differs", _("amount differs")
     NOT_PAID_HERE = "not_paid_here", _("paid there but not here")
     UNKNOWN = "unknown", _("unknown code")
+    PAID_TWICE = "paid_twice", _("paid twice")
     SEEN_BEFORE = "seen_before", _("seen before")
     REFUNDED = "refunded", _("refunded")
     UNREADABLE = "unreadable", _("unreadable")
+
+
+class BulkAct(models.TextChoices):
+    """What can be done to many payments at once."""
+
+    SYNC = "sync", _("ask PagoEfectivo")
+    EXTEND = "extend", _("move the deadline")
+    CANCEL = "cancel", _("cancel")
+    RECONCILE = "reconcile", _("mark as reconciled")
+
+
+class JobState(models.TextChoices):
+    """How far a bulk job is."""
+
+    QUEUED = "queued", _("queued")
+    RUNNING = "running", _("running")
+    DONE = "done", _("done")
+    STOPPED = "stopped", _("stopped")
+    BROKEN = "broken", _("broken off")

@@ -24,11 +24,8 @@ class WebhookEvent(models.Model):
     digest = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
     body = models.BinaryField(_("body"))
     signature = models.CharField(_("signature"), max_length=128, blank=True)
-    signed_with = models.PositiveSmallIntegerField(
-        _("signed with key"),
-        null=True,
-        help_text=_("0 is the secret key, 1 and more its fallbacks in their order."),
-    )
+    #: ``key_label`` of the secret key that signed the newest receipt; never the key.
+    signed_with = models.CharField(_("signed with key"), max_length=8, blank=True)
     address = models.GenericIPAddressField(_("address"), null=True)
     times_received = models.PositiveIntegerField(_("times received"), default=1)
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
@@ -71,6 +68,11 @@ class WebhookEvent(models.Model):
             models.Index(fields=("merchant", "cip"), name="pagoefectivo_event_cip"),
             models.Index(fields=("transaction_code",), name="pagoefectivo_event_code"),
             models.Index(fields=("received_at", "id"), name="pagoefectivo_event_newest"),
+            # When each key of a merchant signed last, for whoever rotates it.
+            models.Index(
+                fields=("merchant", "signed_with", "last_received_at"),
+                name="pagoefectivo_event_key",
+            ),
         )
 
     def __str__(self) -> str:

@@ -41,6 +41,7 @@ class ApiExchange(models.Model):
         indexes = (
             models.Index(fields=("created_at", "id"), name="pagoefectivo_exch_newest"),
             models.Index(fields=("failed", "created_at"), name="pagoefectivo_exch_failed"),
+            models.Index(fields=("milliseconds", "id"), name="pagoefectivo_exch_slowest"),
         )
 
     def __str__(self) -> str:

@@ -12,22 +12,24 @@ from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import get_config
 from .choices import Attention, Source, Status
 
 OPEN_STATUSES = (Status.CREATED, Status.PENDING)
 
 
-def order_key_for(merchant: str, order_reference: str) -> str:
-    """What makes an order distinct: a hash of merchant and reference.
+def order_key_for(shop: str, order_reference: str) -> str:
+    """What makes an order distinct: a hash of the shop and its reference.
 
     A hash, because some databases compare text without case or trailing space, and two
     orders must never be taken for one.
     """
-    return hashlib.sha256(f"{merchant}\0{order_reference}".encode()).hexdigest()
+    return hashlib.sha256(f"{shop}\0{order_reference}".encode()).hexdigest()
 
 
 class PaymentQuerySet(models.QuerySet["Payment"]):
@@ -57,7 +59,8 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     def for_order(self, order: models.Model | str, merchant: str = "default") -> PaymentQuerySet:
         """All attempts of one order: a model instance, or its reference at ``merchant``."""
         if isinstance(order, str):
-            return self.filter(order_key=order_key_for(merchant, order))
+            shop = get_config().shop_of(merchant)
+            return self.filter(order_key=order_key_for(shop, order))
         content_type = ContentType.objects.get_for_model(order)
         return self.filter(order_content_type=content_type, order_object_id=str(order.pk))
 
@@ -76,7 +79,7 @@ class Payment(models.Model):
     token = models.UUIDField(_("public token"), default=uuid.uuid4, unique=True, editable=False)
     merchant = models.CharField(_("merchant"), max_length=50, default="default")
     order_reference = models.CharField(_("order reference"), max_length=64)
-    transaction_code = models.CharField(_("transaction code"), max_length=36, unique=True)
+    transaction_code = models.CharField(_("transaction code"), max_length=36)
     order_content_type = models.ForeignKey(
         ContentType,
         models.SET_NULL,
@@ -84,6 +87,8 @@ class Payment(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("kind of order"),
+        # The index over both columns of the order begins with it.
+        db_index=False,
     )
     order_object_id = models.CharField(_("order id"), max_length=64, blank=True)
     order = GenericForeignKey("order_content_type", "order_object_id")
@@ -94,6 +99,8 @@ class Payment(models.Model):
         blank=True,
         related_name="pagoefectivo_payments",
         verbose_name=_("user"),
+        # The index over user and moment begins with it.
+        db_index=False,
     )
 
     amount = models.DecimalField(_("amount"), max_digits=15, decimal_places=2)
@@ -144,6 +151,8 @@ class Payment(models.Model):
         blank=True,
         related_name="+",
         verbose_name=_("reconciled by"),
+        # Asked for only when an account is deleted, which may take a second.
+        db_index=False,
     )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     updated_at = models.DateTimeField(_("updated at"), default=timezone.now, editable=False)
@@ -151,13 +160,17 @@ class Payment(models.Model):
     #: Hash of merchant and order reference: which payments are attempts of one order.
     order_key = models.CharField(max_length=64, editable=False)
     #: The order's hash while this payment holds the order's one open place, else NULL.
-    open_key = models.CharField(  # noqa: DJ001
-        max_length=64, null=True, unique=True, editable=False
-    )
+    open_key = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
     #: The order's hash if this payment is the one that confirmed the order, else NULL.
-    confirmed_key = models.CharField(  # noqa: DJ001
-        max_length=64, null=True, unique=True, editable=False
+    confirmed_key = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
+    #: The e-mail address in lower case, for the search; the database keeps it up.
+    email_key = models.GeneratedField(
+        expression=Lower("customer_email"),
+        output_field=models.CharField(max_length=254),
+        db_persist=True,
     )
+    #: Since when a notification that says paid waits for the status query; ``None``: none does.
+    checking_since = models.DateTimeField(_("being checked since"), null=True, editable=False)
     next_poll_at = models.DateTimeField(_("next status query"), null=True, editable=False)
 
     objects = PaymentQuerySet.as_manager()
@@ -166,8 +179,13 @@ class Payment(models.Model):
         verbose_name = _("payment")
         verbose_name_plural = _("payments")
         ordering = ("-created_at", "-id")
+        # Each index is written to with every change of a payment. Unique text is declared
+        # here, since ``unique=True`` makes PostgreSQL keep a second index for LIKE.
         constraints = (
             models.UniqueConstraint(fields=("merchant", "cip"), name="pagoefectivo_one_cip"),
+            models.UniqueConstraint(fields=("transaction_code",), name="pagoefectivo_one_code"),
+            models.UniqueConstraint(fields=("open_key",), name="pagoefectivo_one_open"),
+            models.UniqueConstraint(fields=("confirmed_key",), name="pagoefectivo_one_confirmed"),
             models.CheckConstraint(
                 condition=Q(amount__gt=0), name="pagoefectivo_amount_above_zero"
             ),
@@ -175,17 +193,23 @@ class Payment(models.Model):
         indexes = (
             models.Index(fields=("order_key",), name="pagoefectivo_order_key"),
             models.Index(fields=("status", "next_poll_at"), name="pagoefectivo_due_poll"),
-            models.Index(fields=("status", "expires_at"), name="pagoefectivo_overdue"),
-            models.Index(fields=("status", "created_at"), name="pagoefectivo_by_status"),
+            # The merchant stands last, so that filtering by it too reads no row in vain.
+            models.Index(
+                fields=("status", "created_at", "merchant"), name="pagoefectivo_by_status"
+            ),
             models.Index(fields=("status", "paid_at"), name="pagoefectivo_paid"),
-            models.Index(fields=("attention", "created_at"), name="pagoefectivo_attention"),
+            models.Index(
+                fields=("attention", "created_at", "merchant"), name="pagoefectivo_attention"
+            ),
             models.Index(fields=("created_at", "id"), name="pagoefectivo_newest"),
             models.Index(fields=("merchant", "created_at"), name="pagoefectivo_by_merchant"),
+            models.Index(fields=("user", "created_at", "id"), name="pagoefectivo_by_user"),
             models.Index(
-                fields=("status", "reconciled_at", "created_at"), name="pagoefectivo_to_reconcile"
+                fields=("status", "reconciled_at", "created_at", "merchant"),
+                name="pagoefectivo_to_reconcile",
             ),
             models.Index(fields=("order_reference",), name="pagoefectivo_reference"),
-            models.Index(fields=("customer_email",), name="pagoefectivo_email"),
+            models.Index(fields=("email_key",), name="pagoefectivo_email"),
             models.Index(
                 fields=("order_content_type", "order_object_id"), name="pagoefectivo_order"
             ),
@@ -195,6 +219,7 @@ class Payment(models.Model):
             ("reconcile_payment", _("Can ask, extend, cancel and reconcile payments")),
             ("confirm_payment", _("Can confirm payments by hand")),
             ("view_personal_data", _("Can see customers' personal data")),
+            ("export_personal_data", _("Can export customers' personal data")),
         )
 
     def __str__(self) -> str:
@@ -220,7 +245,15 @@ class Payment(models.Model):
     @property
     def is_final(self) -> bool:
         """Whether nothing more is expected to happen to it."""
-        return not self.is_open
+        return not self.is_open and not self.is_being_checked
+
+    @property
+    def is_being_checked(self) -> bool:
+        """Whether a notification said that it is paid and PagoEfectivo is asked to confirm it."""
+        return self.checking_since is not None and self.status not in (
+            Status.PAID,
+            Status.REFUNDED,
+        )
 
     if TYPE_CHECKING:
         order_content_type_id: int | None

@@ -18,8 +18,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from ..conf import get_config
-from ..exceptions import InvalidNotification, InvalidPayment, InvalidTransition
-from ..gateways import RemoteStatus, gateway_class, gateway_for
+from ..exceptions import (
+    InvalidNotification,
+    InvalidPayment,
+    InvalidTransition,
+    PagoEfectivoError,
+)
+from ..gateways import RemoteStatus, gateway_class
 from ..gateways.wire import LIMA
 from ..models import (
     Attention,
@@ -37,9 +42,10 @@ from ..models import (
 from .delivery import retry_now
 from .payments import cancel_payment, extend_payment
 from .state_machine import Decision, Fact, decide
-from .sync import SyncReport, ref_of, sync_payment, sync_payments
+from .sync import SyncReport, can_sync, sync_payment, sync_payments
 from .transactions import StateChanged, repeated_on_conflict
 from .transitions import Actor, change, read_again, state_of, tell
+from .unknown_outcomes import is_in_doubt
 from .validation import valid_amount, valid_text
 from .webhooks import fact_of
 
@@ -47,6 +53,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 PAID_STATUSES = (Status.PAID, Status.REFUNDED)
+#: ``failure_code`` of a payment that a person gave up.
+GIVEN_UP = "given_up"
 #: Doubts that are over once a person has said what is so.
 _ANSWERED = frozenset({Attention.OUTCOME_UNKNOWN, Attention.LATE_PAYMENT})
 
@@ -75,9 +83,7 @@ def ask(payment: Payment, *, user: User) -> Payment:
     Raises what ``sync_payment`` raises, and ``InvalidTransition`` where there is nothing
     yet that PagoEfectivo could be asked about.
     """
-    config = get_config()
-    gateway = gateway_for(config.merchant(payment.merchant), config)
-    if not gateway.can_ask(ref_of(payment)):
+    if not can_sync(payment):
         raise InvalidTransition(
             f"Payment {payment.transaction_code} has no CIP yet, so PagoEfectivo cannot be "
             "asked about it.",
@@ -128,8 +134,15 @@ def extend(
 
 
 def cancel(payment: Payment, *, user: User) -> Payment:
-    """``cancel_payment`` in the name of ``user``."""
-    return cancel_payment(payment, actor=_actor(user))
+    """``cancel_payment`` in the name of ``user``; ``AlreadyDone`` if somebody was faster."""
+    try:
+        return cancel_payment(payment, actor=_actor(user))
+    except PagoEfectivoError as error:
+        # PagoEfectivo, too, refuses to delete a code that somebody has just deleted.
+        payment.refresh_from_db()
+        if payment.status != Status.CANCELLED:
+            raise
+        raise AlreadyDone(_who_moved(payment, "cancelled"), payment=payment) from error
 
 
 # -- what needs no call ----------------------------------------------------------------------
@@ -221,6 +234,37 @@ def confirm(
             operation_number=operation,
         )
         _pay(current, fact, user, text)
+
+    return _done(payment, work)
+
+
+def give_up(payment: Payment, *, user: User, reason: str) -> Payment:
+    """Take ``user``'s word that PagoEfectivo made no code for a payment of unknown outcome.
+
+    It fails and releases its order, for which a new payment can then be made. Should the
+    code exist and be paid all the same, that is flagged ``late_payment``. Raises
+    ``AlreadyDone`` if somebody gave it up before, ``InvalidTransition`` if it is not in doubt.
+    """
+    text = _words("reason", reason)
+    config = get_config()
+
+    def work() -> None:
+        current = read_again(payment)
+        if current.status == Status.FAILED and current.failure_code == GIVEN_UP:
+            who = _who_moved(current, "gave up")
+            raise AlreadyDone(f"{who} {current.failure_message}", payment=current)
+        if current.status != Status.CREATED or not is_in_doubt(current, config):
+            raise InvalidTransition(
+                f"Payment {current.transaction_code} is {current.status}; only one whose create "
+                "call has an unknown outcome can be given up.",
+                payment=current,
+            )
+        if current.attention:
+            _settle(current, user, text)
+        fact = Fact(RemoteStatus.FAILED)
+        values = {"failure_code": GIVEN_UP, "failure_message": text}
+        made = change(current, decide(state_of(current), fact), fact, values=values)
+        tell(current, made, _actor(user), note=text)
 
     return _done(payment, work)
 
@@ -360,20 +404,30 @@ def retry(delivery: SignalDelivery, *, user: User) -> bool:
     delivery.refresh_from_db()
     if not succeeded and delivery.attempts == attempts:
         if delivery.state == DeliveryState.DONE:
-            told = f" on {in_lima(delivery.finished_at)} (Lima)" if delivery.finished_at else ""
-            raise AlreadyDone(f"{delivery.receiver} was told{told}.", payment=delivery.payment)
+            raise AlreadyDone(_who_told(delivery), payment=delivery.payment)
         raise InvalidTransition(
             f"Another process is just telling {delivery.receiver}; look again in a moment.",
             payment=delivery.payment,
         )
     result = "it succeeded" if succeeded else "it failed again"
-    _entry(
-        delivery.payment,
-        user,
-        EntryKind.CHANGE,
-        f"Called {delivery.receiver} for {delivery.signal} again: {result}.",
-    )
+    _entry(delivery.payment, user, EntryKind.CHANGE, f"{_called(delivery)}: {result}.")
     return succeeded
+
+
+def _called(delivery: SignalDelivery) -> str:
+    return f"Called {delivery.receiver} for {delivery.signal} again"
+
+
+def _who_told(delivery: SignalDelivery) -> str:
+    when = f" on {in_lima(delivery.finished_at)} (Lima)" if delivery.finished_at else ""
+    by = TimelineEntry.objects.filter(
+        payment=delivery.payment,
+        source=Source.STAFF,
+        note=f"{_called(delivery)}: it succeeded.",
+    ).last()
+    if by is not None and by.actor_name:
+        return f"{by.actor_name} had {delivery.receiver} told{when}."
+    return f"{delivery.receiver} was told{when}."
 
 
 # -- inside ----------------------------------------------------------------------------------
@@ -496,6 +550,17 @@ def _who_paid(payment: Payment) -> str:
         return f"{by} made {payment.transaction_code} paid on {in_lima(last.created_at)} (Lima)."
     when = f" on {in_lima(payment.paid_at)} (Lima)" if payment.paid_at else ""
     return f"Payment {payment.transaction_code} is {payment.status} already: paid{when}."
+
+
+def _who_moved(payment: Payment, did: str) -> str:
+    """Who brought ``payment`` into the status that it has, and when."""
+    last = TimelineEntry.objects.filter(
+        payment=payment, kind=EntryKind.TRANSITION, to_status=payment.status
+    ).last()
+    if last is None:
+        return f"Payment {payment.transaction_code} is {payment.status} already."
+    by = last.actor_name or f"The {last.get_source_display()}"
+    return f"{by} {did} {payment.transaction_code} on {in_lima(last.created_at)} (Lima)."
 
 
 def _who_linked(event: WebhookEvent) -> str:

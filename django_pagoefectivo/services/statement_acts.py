@@ -25,7 +25,8 @@ from ..models import (
 )
 from . import staff
 from .staff import AlreadyDone, in_lima
-from .statements import BATCH, OPEN_STATES, WAS_PAID, compare
+from .statement_matching import OPEN_STATES, PAYING_STATES, WAS_PAID, beside, compare, paying_lines
+from .statements import BATCH
 from .transactions import repeated_on_conflict
 from .transitions import Actor
 from .validation import valid_text
@@ -48,6 +49,13 @@ def ask_again(line: StatementLine, *, user: User) -> StatementLine:
     payment = staff.ask(seen.payment, user=user)
     # An unknown code that has a payment contradicts it; every other link stands.
     state, problem = compare(seen, payment, by_hand=seen.state != LineState.UNKNOWN)
+    if not seen.is_refund and state in PAYING_STATES:
+        first = paying_lines([payment.pk]).get(payment.pk)
+        if first is not None and first.pk != seen.pk:
+            asked = StatementLine(
+                operation_number=seen.operation_number, state=state, problem=problem
+            )
+            state, problem = beside(asked, first)
     _write(seen, payment=payment, state=state, problem=problem)
     line.refresh_from_db()
     return line

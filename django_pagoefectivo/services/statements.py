@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Q, QuerySet, Sum
 
 from ..gateways.wire import LIMA, read_cip, read_text
 from ..models import (
+    Attention,
     LineState,
-    Payment,
-    PaymentQuerySet,
+    Source,
     Statement,
     StatementLine,
     StatementMapping,
-    Status,
 )
+from .batches import in_batches
 from .statement_columns import (
     FIELDS,
     is_enough,
@@ -38,7 +38,9 @@ from .statement_columns import (
     says_refund,
 )
 from .statement_files import Row, StatementError, read_rows
-from .statistics import Period, lima_day
+from .statement_matching import match
+from .transactions import repeated_on_conflict
+from .transitions import Actor, flag, read_again
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -47,16 +49,8 @@ BATCH = 1000
 #: Reports may begin with a title and a period before the headings.
 _HEADING_WITHIN = 20
 _PREVIEW_LINES = 20
+_STATEMENT = Actor(Source.STATEMENT)
 _NO_LINES = "The file has headings but no lines."
-WAS_PAID = (Status.PAID, Status.REFUNDED)
-#: States that wait for a person; a refund does only where it disagrees with the payment.
-OPEN_STATES = (
-    LineState.AMOUNT_DIFFERS,
-    LineState.NOT_PAID_HERE,
-    LineState.UNKNOWN,
-    LineState.REFUNDED,
-    LineState.UNREADABLE,
-)
 
 
 @dataclass(slots=True)
@@ -74,24 +68,6 @@ class Preview:
     counts: Counter[str] = field(default_factory=Counter)
     lines: list[StatementLine] = field(default_factory=list)
     known_as: Statement | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DayTotal:
-    """One Lima day and currency of a statement. ``ours`` is what the shop holds as paid."""
-
-    day: Any
-    currency: str
-    count: int
-    gross: Decimal
-    commission: Decimal | None
-    net: Decimal | None
-    ours: Decimal
-
-    @property
-    def difference(self) -> Decimal:
-        """The file's gross less the shop's."""
-        return self.gross - self.ours
 
 
 def preview_statement(
@@ -130,6 +106,7 @@ def import_statement(
     """
     digest = _file_digest(file)
     if known := _known(merchant, digest):
+        flag_paid_twice(known)
         return known
     found = Preview()
     rows, layout = _layout(file, merchant, columns, found)
@@ -142,12 +119,40 @@ def import_statement(
         merchant=merchant, file_name=file_name[-255:], file_digest=digest, uploaded_by=user
     )
     try:
-        return _import(rows, layout, columns, statement, progress)
+        _import(rows, layout, columns, statement, progress)
     except IntegrityError:
         # Somebody else imported the same file at the same time.
         if known := _known(merchant, digest):
             return known
         raise
+    flag_paid_twice(statement)
+    return statement
+
+
+def flag_paid_twice(statement: Statement) -> int:
+    """Flag the payments that ``statement`` shows as paid once more; how many were new.
+
+    After the import's commit: each payment has its own short transaction, and what an
+    interruption left out the same file makes good when it is imported again.
+    """
+    twice = statement.lines.filter(
+        state=LineState.PAID_TWICE, payment__isnull=False, settled_at__isnull=True
+    )
+    return sum(
+        repeated_on_conflict(partial(_flag_twice, statement, line))
+        for batch in in_batches(twice.select_related("payment"), BATCH)
+        for line in batch
+    )
+
+
+def _flag_twice(statement: Statement, line: StatementLine) -> bool:
+    assert line.payment is not None  # noqa: S101
+    note = (
+        f"Paid once more in statement {statement.file_name}, line {line.number}: "
+        f"{line.amount} {line.currency or line.payment.currency} "
+        f"(operation {line.operation_number or '?'})."
+    )
+    return flag(read_again(line.payment), Attention.DUPLICATE_PAYMENT, note, _STATEMENT)
 
 
 def _import(
@@ -156,7 +161,7 @@ def _import(
     columns: Mapping[str, str] | None,
     statement: Statement,
     progress: Callable[[int], None] | None,
-) -> Statement:
+) -> None:
     merchant = statement.merchant
     with transaction.atomic():
         if columns:
@@ -176,7 +181,6 @@ def _import(
             raise StatementError(_NO_LINES)
         statement.first_day, statement.last_day = (days[0], days[-1]) if days else (None, None)
         statement.save(update_fields=("line_count", "first_day", "last_day"))
-    return statement
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -248,7 +252,7 @@ def _batches(
 ) -> Iterator[list[StatementLine]]:
     while chunk := list(islice(rows, BATCH)):
         batch = [_line(row, layout, merchant, statement) for row in chunk]
-        _match(batch, merchant)
+        match(batch, merchant)
         yield batch
 
 
@@ -311,129 +315,3 @@ def _line_digest(merchant: str, line: StatementLine, row: Row) -> str:
         parts += [line.cip, line.transaction_code, line.operation_number, line.is_refund]
         parts += [line.amount, line.currency, moment]
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "replace")).hexdigest()
-
-
-# -- comparing ---------------------------------------------------------------------------------
-
-
-def _match(batch: Sequence[StatementLine], merchant: str) -> None:
-    """Give each readable line its payment and its state; three statements a batch."""
-    readable = [line for line in batch if line.state != LineState.UNREADABLE]
-    digests = {line.digest for line in readable}
-    known = set(StatementLine.objects.filter(digest__in=digests).values_list("digest", flat=True))
-    by_cip = _payments_by("cip", merchant, readable)
-    by_code = _payments_by("transaction_code", merchant, readable)
-    here: set[str] = set()
-    for line in readable:
-        payment = by_cip.get(line.cip) or by_code.get(line.transaction_code)
-        line.payment = payment
-        if line.digest in known or line.digest in here:
-            line.state = LineState.SEEN_BEFORE
-        else:
-            line.state, line.problem = compare(line, payment)
-        here.add(line.digest)
-
-
-def _payments_by(column: str, merchant: str, lines: Sequence[StatementLine]) -> dict[str, Payment]:
-    wanted = {value for line in lines if (value := getattr(line, column))}
-    if not wanted:
-        return {}
-    found = Payment.objects.filter(merchant=merchant, **{f"{column}__in": wanted}).order_by()
-    return {getattr(payment, column): payment for payment in found}
-
-
-def compare(
-    line: StatementLine, payment: Payment | None, *, by_hand: bool = False
-) -> tuple[LineState, str]:
-    """How a readable line and its payment agree, and the sentence if they do not. Pure.
-
-    ``by_hand``: a person says that the line is about the payment, whatever its codes are.
-    """
-    if payment is None:
-        return LineState.UNKNOWN, "No payment has this code."
-    if not by_hand and line.transaction_code and line.cip and payment.cip == line.cip:
-        if payment.transaction_code != line.transaction_code:
-            return (
-                LineState.UNKNOWN,
-                f"CIP {line.cip} belongs to {payment.transaction_code} here.",
-            )
-    # What was paid counts: staff may have accepted another amount than was asked for.
-    amount = payment.amount
-    if payment.status in WAS_PAID and payment.paid_amount is not None:
-        amount = payment.paid_amount
-    if line.amount != amount or (line.currency and line.currency != payment.currency):
-        there = f"{line.amount} {line.currency}".strip()
-        return LineState.AMOUNT_DIFFERS, f"{there} there, {amount} {payment.currency} here."
-    if line.is_refund:
-        return LineState.REFUNDED, (
-            "" if payment.status == Status.REFUNDED else f"Here it is {payment.status}."
-        )
-    if payment.status not in WAS_PAID:
-        return LineState.NOT_PAID_HERE, f"Here it is {payment.status}."
-    return LineState.MATCHED, ""
-
-
-# -- what follows ------------------------------------------------------------------------------
-
-
-def paid_but_not_in(statement: Statement) -> PaymentQuerySet:
-    """The payments of the statement's days that are paid here but in no statement."""
-    if statement.first_day is None or statement.last_day is None:
-        return Payment.objects.none()
-    period = Period(statement.first_day, statement.last_day)
-    return Payment.objects.filter(
-        merchant=statement.merchant,
-        status__in=WAS_PAID,
-        paid_at__gte=period.start,
-        paid_at__lt=period.end,
-        statement_lines__isnull=True,
-    )
-
-
-def counts_of(statement: Statement) -> dict[str, int]:
-    """How many lines of a statement are in each state."""
-    rows = statement.lines.order_by().values_list("state").annotate(count=Count("pk"))
-    return dict(rows)
-
-
-def waiting(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
-    """Those of ``lines`` that somebody still has to look into."""
-    return lines.filter(state__in=OPEN_STATES, settled_at__isnull=True).exclude(
-        state=LineState.REFUNDED, problem=""
-    )
-
-
-def put_aside(lines: QuerySet[StatementLine]) -> QuerySet[StatementLine]:
-    """Those of ``lines`` that somebody put aside with a comment."""
-    return lines.filter(state__in=OPEN_STATES, settled_at__isnull=False)
-
-
-def totals_of(statement: Statement) -> list[DayTotal]:
-    """Per Lima day and currency: the file's gross, commission and net, and the shop's sum."""
-    rows = (
-        statement.lines.exclude(state__in=(LineState.UNREADABLE, LineState.SEEN_BEFORE))
-        .filter(is_refund=False)
-        .order_by()
-        .annotate(day=lima_day("paid_at"))
-        .values("day", "currency")
-        .annotate(
-            count=Count("pk"),
-            gross=Sum("amount"),
-            fees=Sum("commission"),
-            to_get=Sum("net"),
-            ours=Sum("payment__paid_amount", filter=Q(payment__status__in=WAS_PAID)),
-        )
-        .order_by("day", "currency")
-    )
-    return [
-        DayTotal(
-            day=row["day"],
-            currency=row["currency"],
-            count=row["count"],
-            gross=row["gross"] or Decimal(0),
-            commission=row["fees"],
-            net=row["to_get"],
-            ours=row["ours"] or Decimal(0),
-        )
-        for row in rows
-    ]

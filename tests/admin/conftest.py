@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -26,9 +25,10 @@ from django_pagoefectivo.models import (
     TimelineEntry,
     WebhookEvent,
 )
-from django_pagoefectivo.models.payment import order_key_for
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
-from django_pagoefectivo.signals import SIGNALS
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
+from django_pagoefectivo.testing.factories import event_fields
 
 BASE = "http://127.0.0.1:9/v1"
 EMAIL = "rosa.quispe@correo.example"
@@ -39,12 +39,12 @@ ROLES = {
     "viewer": VIEWS,
     "clerk": (*VIEWS, "reconcile_payment"),
     "boss": (*VIEWS, "reconcile_payment", "confirm_payment"),
+    "chief": (*VIEWS, "reconcile_payment", "confirm_payment"),
     "privy": (*VIEWS, "view_personal_data"),
     "outsider": (),
     # Rights to act without the right to look at payments.
     "blind": ("reconcile_payment", "confirm_payment"),
 }
-_numbers = itertools.count(1)
 
 
 def person(role: str) -> User:
@@ -71,39 +71,6 @@ def as_role(db: None) -> Callable[[str], Client]:
     return login
 
 
-def make_payment(status: str = "pending", **fields: Any) -> Payment:
-    """A payment in any state, as the services would have left it."""
-    number = next(_numbers)
-    now = timezone.now()
-    reference = fields.pop("order_reference", f"O-{number}")
-    merchant = fields.pop("merchant", "default")
-    key = order_key_for(merchant, reference)
-    values: dict[str, Any] = {
-        "order_reference": reference,
-        "merchant": merchant,
-        "order_key": key,
-        "open_key": key if status in ("created", "pending") else None,
-        "confirmed_key": key if status == "paid" else None,
-        "transaction_code": f"T-{number}",
-        "amount": Decimal("22.05"),
-        "currency": "PEN",
-        "cip": None if status in ("created", "failed") else str(20_000_000 + number),
-        "expires_at": (now + timedelta(hours=24)).replace(microsecond=0),
-        "customer_email": EMAIL,
-        "customer_first_name": "Rosa",
-        "customer_last_name": "Quispe",
-        "customer_document_type": "DNI",
-        "customer_phone": PHONE,
-        "customer_document_number": DOCUMENT,
-        "status": status,
-    }
-    if status in ("paid", "refunded"):
-        values |= {"paid_at": now, "paid_amount": values["amount"], "operation_number": "1000"}
-    if status == "expired":
-        values["expires_at"] = (now - timedelta(hours=1)).replace(microsecond=0)
-    return Payment.objects.create(**(values | fields))
-
-
 def make_flagged(reason: str, status: str = "pending", note: str = "Look.", **fields: Any) -> Any:
     """A payment that waits for a person, flagged by the service that flags."""
     payment = make_payment(status, **fields)
@@ -114,27 +81,7 @@ def make_flagged(reason: str, status: str = "pending", note: str = "Look.", **fi
 
 def make_event(payment: Payment | None = None, **fields: Any) -> WebhookEvent:
     """A notification as it is kept; by default one that fits no payment."""
-    number = next(_numbers)
-    cip = fields.pop("cip", str(90_000_000 + number))
-    amount = fields.pop("amount", Decimal("22.05"))
-    operation = fields.pop("operation_number", f"7{number}")
-    body = (
-        f'{{"eventType":"cip.paid","operationNumber":"{operation}",'
-        f'"data":{{"cip":"{cip}","currency":"PEN","amount":{amount}}}}}'
-    ).encode()
-    values: dict[str, Any] = {
-        "merchant": "default",
-        "digest": f"{number:064}",
-        "body": body,
-        "event_type": "cip.paid",
-        "cip": cip,
-        "amount": amount,
-        "currency": "PEN",
-        "operation_number": operation,
-        "payment": payment,
-        "outcome": Outcome.UNMATCHED if payment is None else Outcome.APPLIED,
-    }
-    return WebhookEvent.objects.create(**(values | fields))
+    return WebhookEvent.objects.create(**event_fields(payment, **fields))
 
 
 def make_mismatch(paid: str = "20.00", **fields: Any) -> tuple[Payment, WebhookEvent]:
@@ -249,9 +196,5 @@ def told(transactional_db: None) -> Iterator[list[tuple[str, int, str, dict[str,
         rest = {name: kwargs[name] for name in ("late", "reason") if name in kwargs}
         heard.append((signal.name, payment.pk, source, rest))
 
-    public = [s for n, s in SIGNALS.items() if n not in ("other_codes_open", "confirmation_due")]
-    for signal in public:
-        signal.connect(listen, weak=False, dispatch_uid="tests.admin.told")
-    yield heard
-    for signal in public:
-        signal.disconnect(dispatch_uid="tests.admin.told")
+    with listening(listen, "tests.admin.told"):
+        yield heard

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from django_pagoefectivo.admin.payment_acts import PAYMENT_ACTS
 from django_pagoefectivo.exceptions import InvalidTransition
-from django_pagoefectivo.models import Attention, Payment, SignalDelivery, Status
+from django_pagoefectivo.models import Attention, Payment, SignalDelivery, Status, TimelineEntry
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
+from django_pagoefectivo.testing import notify
 
 from .conftest import Pago, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
-from .test_payment_bulk import lima_input
+from .test_payment_bulk import choose, confirm, lima_input
 
 URL = "/admin/pagoefectivo/payment/"
 pytestmark = pytest.mark.django_db
@@ -50,11 +51,13 @@ def subject(act: str) -> Payment:
     """A payment for which ``act`` makes sense."""
     if act == "reconcile":
         return make_payment("paid")
+    if act == "give-up":
+        return make_flagged("outcome_unknown", "created")
     return make_mismatch()[0] if act in ("accept-amount", "settle") else make_payment()
 
 
 # What each role may do; everything else must be refused. Written out, not derived.
-CLERK = {"sync", "extend", "cancel", "reconcile", "note", "settle"}
+CLERK = {"sync", "extend", "cancel", "reconcile", "note", "settle", "give-up"}
 ALLOWED = {
     "viewer": set(),
     "privy": set(),
@@ -332,3 +335,89 @@ def test_no_act_writes_deliveries_without_a_receiver(as_role: Any) -> None:
     do(as_role("boss"), make_payment(), "confirm", amount="22.05", reason="Seen.")
     assert not SignalDelivery.objects.exists()
     assert person("boss").is_active
+
+
+# -- giving up what was perhaps never made ---------------------------------------------------
+
+
+def test_giving_up_fails_it_and_releases_its_order(as_role: Any, told: Any) -> None:
+    payment = make_flagged("outcome_unknown", "created")
+    assert not do(as_role("clerk"), payment, "give-up", reason=" ").context["form"].is_valid()
+    answer = do(as_role("clerk"), payment, "give-up", reason="Not in the panel.")
+    assert said(answer) == "Given up. A new code can be made for the order."
+    payment.refresh_from_db()
+    assert (payment.status, payment.attention, payment.open_key) == (Status.FAILED, "", None)
+    assert (payment.failure_code, payment.failure_message) == ("given_up", "Not in the panel.")
+    assert notes_of(payment)[-2:] == [
+        ("settled", "clerk", "Not in the panel."),
+        ("transition", "clerk", "Not in the panel."),
+    ]
+    assert ("payment_failed", payment.pk, "staff") in [each[:3] for each in told]
+    assert not Payment.objects.for_order(payment.order_reference).open().exists()
+    # Somebody else had the page open.
+    late = do(as_role("boss"), payment, "give-up", reason="Me too.")
+    assert said(late).startswith(f"clerk gave up {payment.transaction_code} on ")
+    assert said(late).endswith("(Lima). Not in the panel.")
+
+
+def test_what_was_given_up_and_is_paid_all_the_same_is_flagged(as_role: Any, told: Any) -> None:
+    payment = make_flagged("outcome_unknown", "created")
+    do(as_role("clerk"), payment, "give-up", reason="Not in the panel.")
+    payment.refresh_from_db()
+    notify(payment)
+    payment.refresh_from_db()
+    assert (payment.status, payment.attention) == (Status.PAID, Attention.LATE_PAYMENT)
+    confirmed = [each for each in told if each[0] == "payment_confirmed"]
+    assert [each[3] for each in confirmed] == [{"late": True}]
+
+
+@pytest.mark.parametrize("status", ["created", "pending", "paid", "expired", "cancelled"])
+def test_only_what_is_in_doubt_can_be_given_up(as_role: Any, status: str) -> None:
+    payment = make_payment(status)
+    answer = do(as_role("clerk"), payment, "give-up", reason="x")
+    assert f"is {status}; only one whose create call" in said(answer)
+    payment.refresh_from_db()
+    assert payment.status == status
+
+
+# -- two people and one page -----------------------------------------------------------------
+
+#: Acts that can be done once; the others may be repeated.
+ONCE = ("accept-amount", "give-up", "settle", "reconcile", "confirm", "cancel")
+
+
+@pytest.mark.parametrize("act", ONCE)
+def test_whoever_comes_second_is_told_who_did_it_and_when(
+    as_role: Any, pago: Pago, act: str
+) -> None:
+    monday = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
+    payment = subject(act)
+    pago.knows(payment)
+    first, second = as_role("boss"), as_role("chief")
+    data = filled(payment)
+    do(first, payment, act, **data)
+    TimelineEntry.objects.update(created_at=monday)
+    Payment.objects.filter(reconciled_at__isnull=False).update(reconciled_at=monday)
+    before = Payment.objects.values().get(pk=payment.pk)
+    told = said(do(second, payment, act, **data))
+    assert "boss" in told, told
+    assert "2026-03-02 10:30 (Lima)" in told
+    assert Payment.objects.values().get(pk=payment.pk) == before
+    assert {name for _, name, _ in notes_of(payment)} <= {"", "boss"}
+
+
+def test_every_other_act_may_be_repeated() -> None:
+    assert {act.name for act in PAYMENT_ACTS} - set(ONCE) == {"sync", "extend", "note"}
+
+
+def test_two_who_cancel_many_name_each_other(as_role: Any, pago: Pago) -> None:
+    payments = [make_payment() for _ in range(2)]
+    for payment in payments:
+        pago.knows(payment)
+    first, second = as_role("boss"), as_role("chief")
+    asked = [choose(client, "cancel_payments", *payments) for client in (first, second)]
+    confirm(first, asked[0])
+    told = said(confirm(second, asked[1]))
+    assert told.startswith("2 payments were not done.")
+    assert told.count("boss cancelled T-") == 2
+    assert pago.of("DELETE") == 2

@@ -71,7 +71,7 @@ def test_retry(as_role: Any, shop: dict[str, Any]) -> None:
     assert said(retry(client, delivery)) == "shop.receivers.on_paid was told."
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.DONE
-    assert "shop.receivers.on_paid was told on" in said(retry(as_role("boss"), delivery))
+    assert "clerk had shop.receivers.on_paid told on" in said(retry(as_role("boss"), delivery))
     assert shop["calls"] == 2
     called = "Called shop.receivers.on_paid for payment_confirmed again"
     assert notes_of(delivery.payment) == [
@@ -169,3 +169,23 @@ def test_nothing_can_be_edited(admin_client: Any, url: str) -> None:
     assert admin_client.post(f"{url}{pk}/delete/", {"post": "yes"}).status_code == 403
     delivery.refresh_from_db()
     assert delivery.state == DeliveryState.PENDING
+
+
+def test_the_slowest_or_the_failing_calls_come_first_on_demand(as_role: Any) -> None:
+    made = {"merchant": "default", "operation": "search"}
+    slow = ApiExchange.objects.create(milliseconds=9000, **made)
+    failed = ApiExchange.objects.create(milliseconds=5, failed=True, **made)
+    newest = ApiExchange.objects.create(milliseconds=10, **made)
+    client = as_role("viewer")
+
+    def listed(**query: str) -> list[int]:
+        return [row.pk for row in client.get(CALLS, query).context["cl"].result_list]
+
+    assert listed() == [newest.pk, failed.pk, slow.pk]
+    assert listed(first="slowest") == [slow.pk, newest.pk, failed.pk]
+    assert listed(first="failing") == [failed.pk, newest.pk, slow.pk]
+    assert listed(first="failing", result="ok") == [newest.pk, slow.pk]
+    assert listed(first="x") == listed()
+    html = client.get(CALLS).content.decode()
+    for words in ("newest first", "slowest first", "failing first"):
+        assert words in html

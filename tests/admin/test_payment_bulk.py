@@ -224,9 +224,9 @@ def test_more_than_a_thousand_are_refused(as_role: Any, pago: Pago, monkeypatch:
     monkeypatch.setattr(bulk, "MOST", 2)
     payments = [make_payment() for _ in range(3)]
     client = as_role("clerk")
-    message = said(choose(client, "sync_payments", *payments))[0]
+    message = said(choose(client, "sync_payments", *payments, select_across="1"))[0]
     assert "More than 2 payments" in message
-    assert "pagoefectivo_poll --all" in message
+    assert "manage.py pagoefectivo_bulk sync --all --user clerk" in message
     assert said(choose(client, "cancel_payments", *payments))[-1].endswith("Choose fewer.")
     assert not pago.calls
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,18 @@ import pytest
 from django.db import connection, connections
 
 from django_pagoefectivo.exceptions import InvalidTransition
-from django_pagoefectivo.models import Attention, Outcome, Payment, Status
-from django_pagoefectivo.services import staff
+from django_pagoefectivo.models import (
+    Attention,
+    Outcome,
+    Payment,
+    Statement,
+    StatementLine,
+    Status,
+)
+from django_pagoefectivo.services import jobs, staff, statement_acts
 from django_pagoefectivo.services.transactions import StateChanged, repeated_on_conflict
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
+from django_pagoefectivo.testing import notify
 
 from .conftest import ROLES, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
 
@@ -162,3 +171,77 @@ def test_what_was_read_too_early_is_not_cleared(people: list[Any]) -> None:
     with pytest.raises(StateChanged):
         staff._settle(stale, people[0], "x")
     assert Payment.objects.get(pk=payment.pk).attention == Attention.DUPLICATE_PAYMENT
+
+
+def test_give_up(people: list[Any]) -> None:
+    for _ in range(ROUNDS):
+        payment = make_flagged("outcome_unknown", "created")
+        copies = [Payment.objects.get(pk=payment.pk) for _ in people]
+        results = at_once(
+            *(
+                partial(staff.give_up, copy, user=user, reason="x")
+                for copy, user in zip(copies, people, strict=True)
+            )
+        )
+        assert winners(results) == 1
+        assert [kind for kind, _, _ in notes_of(payment)] == ["flag", "settled", "transition"]
+
+
+def test_giving_up_races_the_notification_that_it_is_paid(people: list[Any], told: Any) -> None:
+    """Whoever comes first, the money is seen and the order is confirmed once."""
+    for _ in range(ROUNDS):
+        payment = make_flagged("outcome_unknown", "created")
+        told.clear()
+        result, answer = at_once(
+            partial(staff.give_up, Payment.objects.get(pk=payment.pk), user=people[0], reason="x"),
+            partial(notify, payment),
+        )
+        assert answer.status_code == 200
+        assert isinstance(result, Payment | InvalidTransition), result
+        now = Payment.objects.get(pk=payment.pk)
+        assert now.status == Status.PAID
+        assert [name for name, *_ in told if name == "payment_confirmed"] == ["payment_confirmed"]
+
+
+def test_one_bulk_job_and_three_workers(people: list[Any]) -> None:
+    for _ in range(3):
+        payments = [make_payment("paid") for _ in range(5)]
+        people[0].is_superuser = True
+        people[0].save()
+        chosen = Payment.objects.filter(pk__in=[payment.pk for payment in payments])
+        job = jobs.make_job("reconcile", chosen, user=people[0])
+        results = at_once(*(partial(jobs.run, job.pk) for _ in people))
+        assert not [result for result in results if isinstance(result, Exception)], results
+        job.refresh_from_db()
+        # A worker that is let go while another goes on sees to it in the end.
+        assert (job.state, job.done, job.failed) == ("done", 5, 0)
+        assert [len(notes_of(payment)) for payment in payments] == [1] * 5
+
+
+def test_line_linked_and_put_aside(people: list[Any]) -> None:
+    for number in range(ROUNDS):
+        statement = Statement.objects.create(
+            merchant="default", file_name="r.csv", file_digest=f"{number}"
+        )
+        line = StatementLine.objects.create(
+            statement=statement,
+            number=2,
+            digest=f"{number}",
+            cip="1",
+            amount=Decimal("22.05"),
+            currency="PEN",
+            state="unknown",
+        )
+        payment = make_payment("paid")
+        results = at_once(
+            partial(statement_acts.link, line, payment, user=people[0], seen=None),
+            partial(
+                statement_acts.discard,
+                StatementLine.objects.get(pk=line.pk),
+                user=people[1],
+                comment="x",
+            ),
+        )
+        lost = [result for result in results if isinstance(result, Exception)]
+        assert len(lost) == 1
+        assert isinstance(lost[0], InvalidTransition), lost

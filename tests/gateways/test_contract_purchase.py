@@ -39,7 +39,7 @@ from django_pagoefectivo.signals import payment_confirmed, payment_failed, payme
 
 from .contracts import PAYMENT, Contract
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def _receiver(*, payment: Payment, source: str, event: Any, **kwargs: Any) -> None:

@@ -50,7 +50,7 @@ ROWS = (
     SandboxFault,
     SandboxNotification,
 )
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.fixture

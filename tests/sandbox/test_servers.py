@@ -18,6 +18,8 @@ import requests
 
 from .conftest import Api
 
+pytestmark = pytest.mark.slow
+
 GUNICORN = [sys.executable, "-m", "gunicorn", "--bind=127.0.0.1:{port}"]
 APPLICATION = "django.core.wsgi:get_wsgi_application()"
 SERVERS = {

@@ -108,6 +108,7 @@ def test_the_demo_plays_a_whole_purchase() -> None:
     assert re.search(r"Done in [\d.]+ s", demo.stdout)
 
 
+@pytest.mark.slow
 def test_the_demo_is_not_led_astray_by_the_machines_own_settings(tmp_path: Path) -> None:
     own = tmp_path / "own.sqlite3"
     demo = run("demo.py", **PRODUCTION, DATABASE_URL=f"sqlite:///{own}")
@@ -115,6 +116,7 @@ def test_the_demo_is_not_led_astray_by_the_machines_own_settings(tmp_path: Path)
     assert not own.exists()
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_ended_leaves_no_server_behind() -> None:
     with started("demo.py", "--keep") as demo:
         read = read_until(demo, "stays at")
@@ -136,6 +138,7 @@ def is_served(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_demo_that_meets_a_fault_says_so_and_fails() -> None:
     script = (
         "import sys; sys.argv = ['demo.py']\n"
@@ -155,6 +158,7 @@ def test_a_demo_that_meets_a_fault_says_so_and_fails() -> None:
     assert "Traceback" not in demo.stderr
 
 
+@pytest.mark.slow
 def test_serve_prepares_everything_and_serves(tmp_path: Path) -> None:
     port = free_port()
     with started(

@@ -17,8 +17,8 @@ class Command(BaseCommand):
 
     help = (
         "Make a group whose members see the PagoEfectivo screens in the admin and reconcile. "
-        "Confirming by hand and seeing personal data are given only if asked for. What the "
-        "group could do before stays."
+        "Confirming by hand, seeing and exporting personal data are given only if asked for. "
+        "What the group could do before stays."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,6 +37,12 @@ class Command(BaseCommand):
             help="Members also see e-mail addresses, phones and document numbers unmasked.",
         )
 
+        parser.add_argument(
+            "--export",
+            action="store_true",
+            help="Members' exports also have the customers' personal data.",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         wanted = Q(codename__startswith="view_") & ~Q(codename="view_personal_data")
@@ -45,6 +51,8 @@ class Command(BaseCommand):
             wanted |= Q(codename="confirm_payment")
         if options["personal_data"]:
             wanted |= Q(codename="view_personal_data")
+        if options["export"]:
+            wanted |= Q(codename="export_personal_data")
         group, made = Group.objects.get_or_create(name=options["name"])
         permissions = Permission.objects.filter(wanted, content_type__app_label=APP_LABEL)
         group.permissions.add(*permissions)

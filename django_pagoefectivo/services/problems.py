@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from ..exceptions import OutcomeUnknown, PagoEfectivoError
 from ..gateways.masking import mask_emails
-from ..services.transactions import StateChanged
+from .transactions import StateChanged
 
 #: Everything that a person can be told; anything else is a fault of the code.
 PROBLEMS = (PagoEfectivoError, ImproperlyConfigured, StateChanged)
