@@ -23,7 +23,9 @@ def absolute(path: str, options: Options, request: HttpRequest | None = None) ->
 
 def callback_url(merchant: str, config: Config, request: HttpRequest | None = None) -> str:
     """Where PagoEfectivo's notifications for ``merchant`` go, or ``""`` if it is not known."""
-    return _absolute_view("merchant-webhook", {"merchant": merchant}, config.options_of(merchant), request)
+    return _absolute_view(
+        "merchant-webhook", {"merchant": merchant}, config.options_of(merchant), request
+    )
 
 
 def return_url(payment: Payment, config: Config, request: HttpRequest | None = None) -> str:

@@ -11,22 +11,27 @@ from __future__ import annotations
 import copy
 import logging
 import random
+import time
 from asyncio import CancelledError
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from .. import metrics
 from ..conf import get_config
 from ..gateways.masking import masker
 from ..models import DeliveryState, Payment, SignalDelivery, WebhookEvent
 from ..signals import SIGNALS
 from .claims import is_dead, machine_prefix, own_identity
+from .compiled import insert, update_if
 from .handover import hands_over, wake
+from .heartbeat import Duty, beat
+from .time_limit import time_limit
 
 logger = logging.getLogger("django_pagoefectivo.delivery")
 
@@ -34,9 +39,18 @@ logger = logging.getLogger("django_pagoefectivo.delivery")
 LEASE = timedelta(minutes=5)
 #: How long a task queue has a call to itself before the sweep looks after it.
 HEAD_START = timedelta(minutes=1)
+#: A worker interrupts a receiver before others may take it for lost.
+_MARGIN = 0.9
 FIRST_RETRY = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(hours=1)
+#: No call ever waits this long: what is due later was written by a clock that was wrong.
+_NEVER_SO_LATE = timedelta(hours=2)
 _LONGEST_ERROR = 2000
+
+#: Calls that this process made and could not note yet, by the delivery's id.
+_unnoted: dict[int, SignalDelivery] = {}
+#: Deliveries that this process may have claimed before the database went away.
+_dropped: set[int] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +100,34 @@ def owe(payment: Payment, told: Sequence[Told], event: WebhookEvent | None = Non
         SignalDelivery.objects.bulk_create(rows)
     else:
         for row in rows:
-            row.save(force_insert=True)
+            insert(row)
     if inline:
         transaction.on_commit(lambda: _deliver_claimed(rows), robust=True)
     elif hands_over(mode):
         transaction.on_commit(lambda: wake(mode, [row.pk for row in rows]), robust=True)
 
 
-def deliver_due(*, ignore_backoff: bool = False, limit: int | None = None) -> DeliveryReport:
+def deliver_due(
+    *, ignore_backoff: bool = False, limit: int | None = None, interrupt: bool = False
+) -> DeliveryReport:
     """Make every call that is due and return how many succeeded and failed.
 
     ``ignore_backoff`` also makes those that wait for their next try. At most ``limit``
-    calls are made if it is given.
+    calls are made if it is given. With ``interrupt``, for a process of its own, a receiver
+    that does not come back is interrupted before its lease is over and counts as failed;
+    its other calls are left to a later pass, so that it cannot keep the others waiting.
     """
     report = DeliveryReport()
-    for row in _claims(ignore_backoff=ignore_backoff, limit=limit):
-        if _call(row):
+    hanging: set[str] = set()
+    for row in _claims(hanging, ignore_backoff=ignore_backoff, limit=limit):
+        began = time.monotonic()
+        if _call(row, limit=LEASE * _MARGIN if interrupt else None):
             report.delivered += 1
-        else:
-            report.failed += 1
+            continue
+        report.failed += 1
+        if interrupt and time.monotonic() - began >= (LEASE * _MARGIN).total_seconds():
+            hanging.add(row.receiver)
+    beat(Duty.DELIVER)
     return report
 
 
@@ -112,7 +135,7 @@ def due_ids(limit: int) -> list[int]:
     """The ids of up to ``limit`` calls that are due, the oldest first."""
     now = timezone.now()
     _release_the_dead(now)
-    due = SignalDelivery.objects.filter(state=DeliveryState.PENDING, due_at__lte=now)
+    due = SignalDelivery.objects.filter(_is_due(now), state=DeliveryState.PENDING)
     return list(due.order_by("pk").values_list("pk", flat=True)[:limit])
 
 
@@ -122,6 +145,7 @@ def deliver_one(delivery_id: int) -> bool | None:
     ``None`` where there is nothing to do: it is done, or gone, or another process is on it,
     or it waits for its next try.
     """
+    _catch_up()
     row = _claim_untried_or_due(delivery_id)
     if row is None:
         held = SignalDelivery.objects.filter(pk=delivery_id, state=DeliveryState.PENDING)
@@ -133,7 +157,17 @@ def deliver_one(delivery_id: int) -> bool | None:
 
 
 def _claim_untried_or_due(pk: int) -> SignalDelivery | None:
-    return _claim(pk, Q(claimed_by="", attempts=0) | Q(due_at__lte=timezone.now()))
+    return _claim(pk, Q(claimed_by="", attempts=0) | _is_due(timezone.now()))
+
+
+def _is_due(now: datetime) -> Q:
+    """What is due at ``now``, which must not be older than the claims it is compared with.
+
+    Who still works on a call on this machine keeps it, even if the clock was set back.
+    """
+    too_late = Q(due_at__gt=now + _NEVER_SO_LATE) & ~Q(claimed_by__startswith=machine_prefix())
+    never_tried = Q(claimed_by="", attempts=0, due_at__gt=now + HEAD_START)
+    return Q(due_at__lte=now) | too_late | never_tried
 
 
 def retry_now(delivery: SignalDelivery) -> bool:
@@ -145,26 +179,33 @@ def retry_now(delivery: SignalDelivery) -> bool:
     return claimed is not None and _call(claimed)
 
 
-def _claims(*, ignore_backoff: bool, limit: int | None) -> Iterator[SignalDelivery]:
-    """Claim the rows that are due one by one, each once in this pass."""
-    began = timezone.now()
-    _release_the_dead(began)
-    due = Q(due_at__lte=began)
-    if ignore_backoff:
-        due |= Q(claimed_by="")
+def _claims(
+    leave_out: Set[str], *, ignore_backoff: bool, limit: int | None
+) -> Iterator[SignalDelivery]:
+    """Claim the rows that are due one by one, each once in this pass.
+
+    Those of receivers in ``leave_out``, which may grow meanwhile, are passed over.
+    """
+    _catch_up()
+    _release_the_dead(timezone.now())
+
+    def due() -> Q:
+        still = _is_due(timezone.now())
+        return still | Q(claimed_by="") if ignore_backoff else still
+
     last, left = 0, limit
     while left is None or left > 0:
         batch = 100 if left is None else min(100, left)
-        ids = list(
-            SignalDelivery.objects.filter(due, state=DeliveryState.PENDING, pk__gt=last)
+        found = list(
+            SignalDelivery.objects.filter(due(), state=DeliveryState.PENDING, pk__gt=last)
             .order_by("pk")
-            .values_list("pk", flat=True)[:batch]
+            .values_list("pk", "receiver")[:batch]
         )
-        if not ids:
+        if not found:
             return
-        last = ids[-1]
-        for pk in ids:
-            row = _claim(pk, due)
+        last = found[-1][0]
+        for pk, receiver in found:
+            row = None if receiver in leave_out else _claim(pk, due())
             if row is not None:
                 if left is not None:
                     left -= 1
@@ -198,6 +239,14 @@ def _release(holder: str, now: datetime) -> None:
 
 
 def _claim(pk: int, still: Q) -> SignalDelivery | None:
+    try:
+        return _claimed(pk, still)
+    except DatabaseError:
+        _dropped.add(pk)
+        raise
+
+
+def _claimed(pk: int, still: Q) -> SignalDelivery | None:
     claimed = SignalDelivery.objects.filter(still, pk=pk, state=DeliveryState.PENDING).update(
         claimed_by=own_identity(),
         due_at=timezone.now() + LEASE,
@@ -221,32 +270,76 @@ def _deliver_claimed(rows: Sequence[SignalDelivery]) -> None:
             logger.exception("How receiver %s fared could not be written down", row.receiver)
 
 
-def _call(row: SignalDelivery) -> bool:
-    """Call one receiver and write down how it went. Nothing it raises gets out."""
+def _call(row: SignalDelivery, *, limit: timedelta | None = None) -> bool:
+    """Call one receiver and write down how it went. Nothing it raises gets out.
+
+    A process of its own gives a ``limit`` after which the receiver is interrupted.
+    """
     try:
-        SIGNALS[row.signal].call(
-            row.receiver,
-            Payment,
-            # Copies, so that what one receiver does to them does not reach the next.
-            payment=copy.copy(row.payment),
-            source=row.source,
-            event=copy.copy(row.event),
-            **row.extra,
-        )
+        with time_limit(limit):
+            SIGNALS[row.signal].call(
+                row.receiver,
+                Payment,
+                # Copies, so that what one receiver does to them does not reach the next.
+                payment=copy.copy(row.payment),
+                source=row.source,
+                event=copy.copy(row.event),
+                **row.extra,
+            )
     except (Exception, SystemExit, CancelledError) as error:
+        _count(row, succeeded=False)
         _note_failure(row, error)
         return False
-    _mine(row).update(
-        state=DeliveryState.DONE, finished_at=timezone.now(), claimed_by="", last_error=""
-    )
+    _count(row, succeeded=True)
+    _note_success(row)
     return True
 
 
-def _mine(row: SignalDelivery) -> Any:
-    """The row, as long as nobody else has taken it over after the lease ran out."""
-    return SignalDelivery.objects.filter(
-        pk=row.pk, state=DeliveryState.PENDING, claimed_by=row.claimed_by
-    )
+def _count(row: SignalDelivery, *, succeeded: bool) -> None:
+    if metrics.is_observed():
+        lag = (timezone.now() - row.created_at).total_seconds()
+        metrics.tell(
+            lambda observer: observer.delivery_made(
+                signal=row.signal, receiver=row.receiver, succeeded=succeeded, lag=lag
+            )
+        )
+
+
+def _note_success(row: SignalDelivery) -> None:
+    """Mark a call as made. A connection that broke meanwhile must not have it made twice."""
+    _unnoted[row.pk] = row
+    try:
+        _catch_up()
+    except DatabaseError:
+        if connection.in_atomic_block:
+            raise
+        connection.close()
+        _catch_up()
+
+
+def _catch_up() -> None:
+    """Write what this process could not while the database was away.
+
+    Calls it made are marked, and those it claimed and never came to are given back.
+    """
+    for row in list(_unnoted.values()):
+        made = {"state": DeliveryState.DONE, "finished_at": timezone.now()}
+        update_if(SignalDelivery, row.pk, {**made, "claimed_by": "", "last_error": ""}, _mine(row))
+        _unnoted.pop(row.pk, None)
+    while _dropped:
+        pk = _dropped.pop()
+        try:
+            SignalDelivery.objects.filter(
+                pk=pk, state=DeliveryState.PENDING, claimed_by=own_identity()
+            ).update(claimed_by="", due_at=timezone.now())
+        except DatabaseError:
+            _dropped.add(pk)
+            raise
+
+
+def _mine(row: SignalDelivery) -> dict[str, str]:
+    """What the row is like as long as nobody else has taken it over after its lease."""
+    return {"state": DeliveryState.PENDING, "claimed_by": row.claimed_by}
 
 
 def _backoff(attempts: int) -> timedelta:
@@ -286,7 +379,8 @@ def _note_failure(row: SignalDelivery, error: BaseException) -> None:
         wait.total_seconds(),
         text,
     )
-    _mine(row).update(last_error=text[:_LONGEST_ERROR], due_at=timezone.now() + wait, claimed_by="")
+    tried = {"last_error": text[:_LONGEST_ERROR], "due_at": timezone.now() + wait}
+    update_if(SignalDelivery, row.pk, {**tried, "claimed_by": ""}, _mine(row))
 
 
 def waiting_deliveries() -> int:

@@ -16,7 +16,7 @@ Publisher = Callable[[Iterable[int]], bool]
 
 #: ``SIGNAL_DELIVERY`` → who sends the messages. Named by path: the library behind it is an
 #: extra, and is loaded in no process that does not use it.
-_PUBLISHERS = {"celery": "django_pagoefectivo.broker.publish"}
+_PUBLISHERS = {"celery": "django_pagoefectivo.tasks.start_deliveries"}
 
 
 def hands_over(mode: str) -> bool:

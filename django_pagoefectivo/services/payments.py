@@ -6,13 +6,14 @@ import dataclasses
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, models
@@ -37,21 +38,23 @@ from ..models.payment import order_key_for
 from .addresses import callback_url, return_url
 from .delivery import Told, owe
 from .exchanges import ExchangeLog
+from .merchants import chosen_merchant
 from .polling_schedule import next_poll
 from .state_machine import Decision, Fact, decide
 from .sync import expire, ref_of, sync_payment
-from .transactions import StateChanged, repeated_on_conflict
+from .transactions import repeated_on_conflict
 from .transitions import (
     API,
     Actor,
+    attempts_of,
     can_still_be_paid,
     change,
     flag,
     read_again,
     state_of,
     tell,
-    with_order_state,
 )
+from .unknown_outcomes import is_in_doubt, leave_unknown
 from .validation import (
     valid_amount,
     valid_currency,
@@ -67,8 +70,6 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _WAIT_STEP = 0.1
-#: How long after a create call's last possible answer its outcome counts as unknown.
-_SLACK = timedelta(seconds=10)
 _UNSAFE_IN_CODE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -76,18 +77,26 @@ _UNSAFE_IN_CODE = re.compile(r"[^A-Za-z0-9._-]+")
 class _Order:
     """One wish to be paid: all that tells whether an open payment is the same."""
 
-    merchant: str
+    shop: str
     reference: str
     amount: Decimal
     currency: str
 
     @property
     def key(self) -> str:
-        return order_key_for(self.merchant, self.reference)
+        return order_key_for(self.shop, self.reference)
 
 
 class _TermOver(Exception):
     """The order's open payment is past its term and must be closed first."""
+
+    def __init__(self, payment: Payment) -> None:
+        super().__init__()
+        self.payment = payment
+
+
+class _InDoubt(Exception):
+    """Nobody knows how the create call of the order's open payment ended: ask."""
 
     def __init__(self, payment: Payment) -> None:
         super().__init__()
@@ -101,7 +110,7 @@ def create_payment(
     currency: str = "PEN",
     description: str = "",
     customer: Customer,
-    merchant: str = "default",
+    merchant: str | Collection[str] | None = "default",
     order: models.Model | None = None,
     user: Any = None,
     expires_in: timedelta | None = None,
@@ -110,6 +119,7 @@ def create_payment(
     request: HttpRequest | None = None,
     supersede: bool = False,
     durable: bool = True,
+    token: UUID | None = None,
 ) -> Payment:
     """Ask PagoEfectivo for a payment code and return the pending payment.
 
@@ -117,11 +127,13 @@ def create_payment(
     ``int`` above 0 with at most 2 decimals; ``expires_at`` an aware datetime, else
     ``expires_in`` or the setting ``EXPIRES_IN`` counts from now. ``order`` links any model
     instance, ``user`` the shopper's account, ``request`` tells the shop's own address
-    where ``SITE_URL`` is not set.
+    where ``SITE_URL`` is not set. ``merchant`` is a merchant's name; ``None`` or several
+    names leave it to the currency, which just one of them may take.
 
     While a payment of the order is open, the same amount and currency return it. If
     another process is just creating it, its answer is waited for. After expiry,
-    cancellation or failure a new payment is made.
+    cancellation or failure a new payment is made. A caller that must know whether it was
+    this call's gives the ``token`` that a new payment shall have.
 
     Raises, all of them ``PagoEfectivoError``: ``InvalidPayment`` before any call;
     ``OrderAlreadyOpen`` for another amount or currency; ``OrderAlreadyPaid``;
@@ -131,16 +143,17 @@ def create_payment(
     to try again. Raises ``InsideTransaction`` in a transaction unless ``durable=False``.
     """
     config = get_config()
-    shop = config.merchant(merchant)
+    chosen = chosen_merchant(merchant, currency, config)
+    options = config.options_of(chosen.name)
     wish = _Order(
-        merchant,
+        chosen.shop,
         valid_reference(order_reference),
         valid_amount(amount),
-        valid_currency(currency, shop),
+        valid_currency(currency, chosen),
     )
     customer = valid_customer(customer)
     payment = Payment(
-        merchant=merchant,
+        merchant=chosen.name,
         order_reference=wish.reference,
         order_key=wish.key,
         open_key=wish.key,
@@ -148,9 +161,10 @@ def create_payment(
         currency=wish.currency,
         description=valid_text("description", description),
         metadata=valid_metadata(metadata),
-        expires_at=valid_expiry(expires_at, expires_in, config),
+        expires_at=valid_expiry(expires_at, expires_in, options),
         user=user if getattr(user, "is_authenticated", False) else None,
         transaction_code=_transaction_code(wish.reference),
+        **({} if token is None else {"token": token}),
         **_customer_fields(customer),
     )
     if order is not None:
@@ -159,7 +173,7 @@ def create_payment(
         payment.order_content_type = ContentType.objects.get_for_model(order)
         payment.order_object_id = valid_text("order", str(order.pk), 64)
     log = ExchangeLog(config)
-    gateway = gateway_for(shop, config, log)
+    gateway = gateway_for(chosen, config, log)
     charge = Charge(
         transaction_code=payment.transaction_code,
         amount=payment.amount,
@@ -167,7 +181,7 @@ def create_payment(
         expires_at=payment.expires_at,
         description=payment.description,
         customer=customer,
-        callback_url=callback_url(merchant, config, request),
+        callback_url=callback_url(chosen.name, config, request),
         return_url=return_url(payment, config, request),
     )
     gateway.validate(charge)
@@ -185,14 +199,22 @@ def _reserve(
     payment: Payment, wish: _Order, config: Config, *, supersede: bool, durable: bool
 ) -> Payment | None:
     """Commit the payment's row, or return the order's open payment instead."""
-    deadline = time.monotonic() + sum(config.timeout)
+    deadline = time.monotonic() + sum(config.options_of(payment.merchant).timeout)
+    asked = False
     while True:
         try:
             existing = repeated_on_conflict(
-                lambda: _insert_or_find(payment, wish, config, supersede), durable=durable
+                partial(_insert_or_find, payment, wish, config, supersede=supersede, asked=asked),
+                durable=durable,
             )
         except _TermOver as over:
             _close(over.payment)
+            continue
+        except _InDoubt as doubt:
+            asked = True
+            # Without an answer the doubt stays.
+            with suppress(PagoEfectivoError):
+                sync_payment(doubt.payment)
             continue
         if existing is None or existing.status != Status.CREATED or not durable:
             return existing
@@ -203,9 +225,9 @@ def _reserve(
 
 
 def _insert_or_find(
-    payment: Payment, wish: _Order, config: Config, supersede: bool
+    payment: Payment, wish: _Order, config: Config, *, supersede: bool, asked: bool
 ) -> Payment | None:
-    attempts = list(with_order_state(Payment.objects.filter(order_key=wish.key)).order_by("-pk"))
+    attempts = attempts_of(wish.key)
     for earlier in attempts:
         if earlier.status == Status.PAID:
             raise OrderAlreadyPaid(
@@ -215,10 +237,14 @@ def _insert_or_find(
     for earlier in attempts:
         if earlier.open_key is None:
             continue
-        if earlier.status == Status.CREATED and _outcome_is_unknown(earlier, config):
-            _leave_unknown(earlier, supersede)
+        if is_in_doubt(earlier, config):
+            if not asked:
+                raise _InDoubt(earlier)
+            leave_unknown(earlier, supersede)
             break
-        if earlier.status == Status.PENDING and earlier.expires_at <= timezone.now():
+        overdue = earlier.status == Status.PENDING and earlier.expires_at <= timezone.now()
+        # One that a notification calls paid is no reason for a second code.
+        if overdue and not earlier.is_being_checked:
             raise _TermOver(earlier)
         if (earlier.amount, earlier.currency) != (wish.amount, wish.currency):
             raise OrderAlreadyOpen(
@@ -233,64 +259,6 @@ def _insert_or_find(
     payment.save(force_insert=True)
     owe(payment, [Told("payment_created", API.source)])
     return None
-
-
-def _outcome_is_unknown(payment: Payment, config: Config) -> bool:
-    """Flagged so, or its create call must be over and nobody wrote an answer."""
-    if payment.attention == Attention.OUTCOME_UNKNOWN:
-        return True
-    return payment.created_at < timezone.now() - longest_create(config)
-
-
-def longest_create(config: Config) -> timedelta:
-    """How long a payment may be ``created`` before the outcome of its call is unknown.
-
-    A token call and, after a refused token, a second pair of calls may go before.
-    """
-    return timedelta(seconds=6 * sum(config.timeout)) + _SLACK
-
-
-def _leave_unknown(payment: Payment, supersede: bool) -> None:
-    """Raise for a payment of unknown outcome, or let it give up the order's open place."""
-    if not supersede:
-        raise OutcomeUnknown(
-            f"It is not known whether PagoEfectivo made a code for order "
-            f"{payment.order_reference} (transaction code {payment.transaction_code}). Look it "
-            "up in PagoEfectivo's panel or wait for its notification; if a person decides to "
-            "try again, pass supersede=True.",
-            payment=payment,
-        )
-    flag(payment, Attention.OUTCOME_UNKNOWN, "The outcome of the create call is unknown.", API)
-    released = Payment.objects.filter(
-        pk=payment.pk, status=Status.CREATED, open_key=payment.order_key
-    ).update(open_key=None)
-    if not released:
-        raise StateChanged
-
-
-def flag_unknown_outcomes(config: Config) -> int:
-    """Flag the payments whose create call left no answer, its process having died; how many."""
-    stale = Payment.objects.filter(
-        status=Status.CREATED,
-        attention="",
-        created_at__lt=timezone.now() - longest_create(config),
-    )
-    flagged = 0
-    for payment in stale.order_by("pk")[:1000]:
-        flagged += repeated_on_conflict(partial(_flag_unknown, payment))
-    return flagged
-
-
-def _flag_unknown(stale: Payment) -> bool:
-    payment = read_again(stale)
-    if payment.status != Status.CREATED:
-        return False
-    return flag(
-        payment,
-        Attention.OUTCOME_UNKNOWN,
-        "The create call was begun, but nothing tells how it ended.",
-        API,
-    )
 
 
 def _close(payment: Payment) -> None:
@@ -403,7 +371,7 @@ def extend_payment(
     payment, and what a call can raise; after ``OutcomeUnknown`` a sync tells how it went.
     """
     config = get_config()
-    deadline = valid_expiry(expires_at, expires_in, config)
+    deadline = valid_expiry(expires_at, expires_in, config.options_of(payment.merchant))
     gateway, log = _gateway_of(payment, config)
     current = read_again(payment)
     if not gateway.can_extend:
@@ -481,11 +449,12 @@ def _cancelled(payment: Payment, actor: Actor) -> None:
 
 
 def _require(payment: Payment, statuses: tuple[Status, ...], done: str) -> None:
-    if payment.status not in statuses or not payment.cip:
+    has_code = bool(payment.cip or payment.remote_id)
+    if payment.status not in statuses or not has_code:
         allowed = " or ".join(statuses)
         raise InvalidTransition(
             f"Payment {payment.transaction_code} is {payment.status}"
-            f"{'' if payment.cip else ' and has no CIP'}; only one that is {allowed} can be "
+            f"{'' if has_code else ' and has no CIP'}; only one that is {allowed} can be "
             f"{done}.",
             payment=payment,
         )

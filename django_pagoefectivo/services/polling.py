@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
 
+from .. import metrics
 from ..conf import get_config
-from ..models import Payment, Status
-from .payments import flag_unknown_outcomes
+from ..models import Attention, Payment, Status
+from .heartbeat import Duty, beat
 from .polling_schedule import next_poll
 from .sync import SyncReport, sync_in_chunks
+from .unknown_outcomes import flag_unknown_outcomes
+
+#: How soon PagoEfectivo is asked again about a create call of unknown outcome.
+DOUBT_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
@@ -32,7 +38,9 @@ def poll(*, everything: bool = False, report: PollReport | None = None) -> PollR
     report = report or PollReport()
     config = get_config()
     report.unknown = flag_unknown_outcomes(config)
-    open_payments = Payment.objects.filter(status=Status.PENDING)
+    # Some contracts can be asked about what was never answered, too.
+    doubtful = Q(status=Status.CREATED, attention=Attention.OUTCOME_UNKNOWN)
+    open_payments = Payment.objects.filter(Q(status=Status.PENDING) | doubtful)
     if not everything:
         now = timezone.now()
         open_payments = open_payments.filter(
@@ -40,6 +48,13 @@ def poll(*, everything: bool = False, report: PollReport | None = None) -> PollR
         )
     for chunk in sync_in_chunks(open_payments, report.sync, expire_overdue=True):
         _plan_next(chunk)
+    beat(Duty.POLL)
+    sync = report.sync
+    metrics.tell(
+        lambda observer: observer.poll_finished(
+            asked=sync.asked, calls=sync.calls, changed=sync.changed, failed=sync.failed
+        )
+    )
     return report
 
 
@@ -47,5 +62,9 @@ def _plan_next(chunk: Sequence[Payment]) -> None:
     """Write when to ask next about those still open, in one statement."""
     now = timezone.now()
     for payment in chunk:
-        payment.next_poll_at = next_poll(payment.created_at, payment.expires_at, now)
+        payment.next_poll_at = (
+            now + DOUBT_AGAIN
+            if payment.status == Status.CREATED
+            else next_poll(payment.created_at, payment.expires_at, now)
+        )
     Payment.objects.bulk_update(chunk, ["next_poll_at"])

@@ -1,7 +1,7 @@
-"""Dropping what need not be kept: old exchanges and old refused notifications.
+"""Dropping what need not be kept.
 
-Payments, genuine notifications, deliveries and the timeline are the record of money and
-stay.
+That is old exchanges, refused notifications and idempotency keys. Payments, genuine
+notifications, deliveries and the timeline are the record of money and stay.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ..conf import Config, get_config
-from ..models import ApiExchange, Outcome, WebhookEvent
+from ..models import ApiExchange, IdempotencyKey, Outcome, WebhookEvent
 
 #: Rows deleted in one statement, so that no lock is held for long.
 BATCH = 1000
@@ -26,6 +27,7 @@ class PruneReport:
 
     exchanges: int = 0
     rejected_events: int = 0
+    idempotency_keys: int = 0
 
 
 def prune(progress: Callable[[int], None] | None = None) -> PruneReport:
@@ -36,7 +38,7 @@ def prune(progress: Callable[[int], None] | None = None) -> PruneReport:
     now = timezone.now()
     gone = 0
 
-    def emptied(old: QuerySet[ApiExchange] | QuerySet[WebhookEvent]) -> int:
+    def emptied(old: QuerySet[Any]) -> int:
         nonlocal gone
         dropped = 0
         # Named first, since not every database deletes with a limit.
@@ -59,6 +61,11 @@ def prune(progress: Callable[[int], None] | None = None) -> PruneReport:
                 received_at__lt=now - retention["rejected_events"],
             )
         )
+    report.idempotency_keys = emptied(
+        IdempotencyKey.objects.filter(
+            created_at__lt=now - get_config().retention["idempotency_keys"]
+        )
+    )
     return report
 
 

@@ -6,7 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +16,7 @@ from ..conf import get_config
 from ..exceptions import PagoEfectivoError
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
 from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
+from .breaker import Breaker
 from .exchanges import ExchangeLog
 from .polling_schedule import AFTER_DEADLINE, next_poll
 from .state_machine import Decision, Fact, decide
@@ -31,12 +32,15 @@ from .transitions import (
     state_of,
     tell,
 )
+from .unknown_outcomes import settle_never_made
 from .webhooks import take_unmatched_after_commit
 
 logger = logging.getLogger("django_pagoefectivo.sync")
 
 #: Status queries between two reads of payments: what is stored is stored for all of them.
 _BATCHES_A_CHUNK = 10
+#: How long a query may go on saying pending after a notification said paid.
+LAG = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -62,6 +66,27 @@ def ref_of(payment: Payment) -> CodeRef:
     return CodeRef(payment.transaction_code, payment.cip or "", payment.remote_id)
 
 
+def _named(payment: Payment) -> str:
+    """What PagoEfectivo was asked about, for people."""
+    if payment.cip:
+        return f"CIP {payment.cip}"
+    return f"payment {payment.remote_id or payment.transaction_code}"
+
+
+def can_sync(payment: Payment) -> bool:
+    """Whether PagoEfectivo can be asked about ``payment`` at all.
+
+    Not before it has a CIP, for a contract that knows nothing else, and not if its merchant
+    is not configured any more.
+    """
+    config = get_config()
+    try:
+        gateway = gateway_for(config.merchant(payment.merchant), config)
+    except ImproperlyConfigured:
+        return False
+    return gateway.can_ask(ref_of(payment))
+
+
 def sync_payment(payment: Payment) -> Payment:
     """Ask PagoEfectivo about ``payment`` and apply what it says; returns it refreshed.
 
@@ -75,7 +100,8 @@ def sync_payment(payment: Payment) -> Payment:
     ref = ref_of(payment)
     if gateway.can_ask(ref):
         try:
-            (state,) = gateway.states([ref])
+            with Breaker(payment.merchant, config.cache).asking():
+                (state,) = gateway.states([ref])
         except PagoEfectivoError as error:
             error.payment = payment
             raise
@@ -124,7 +150,8 @@ def sync_in_chunks(
                 continue
             askable = [payment for payment in payments if gateway.can_ask(ref_of(payment))]
             report.not_askable += len(payments) - len(askable)
-            step = min(size, gateway.largest_batch or size)
+            step = config.options_of(name).search_batch_size
+            step = min(step, gateway.largest_batch or step)
             for start in range(0, len(askable), step):
                 batch = askable[start : start + step]
                 report.calls += 1
@@ -156,6 +183,7 @@ def _says_the_same(payment: Payment, state: RemoteState | None) -> bool:
         and payment.status == Status.PENDING
         and state.status is RemoteStatus.PENDING
         and payment.attention != Attention.STATUS_CONFLICT
+        and payment.checking_since is None
         and state.transaction_code in ("", payment.transaction_code)
         and state.expires_at in (None, payment.expires_at)
         and state.amount in (None, payment.amount)
@@ -164,16 +192,21 @@ def _says_the_same(payment: Payment, state: RemoteState | None) -> bool:
 
 
 def _is_over(payment: Payment, now: datetime) -> bool:
+    if payment.is_being_checked:
+        # It may be paid: to let it expire would tell the shop to give the goods to others.
+        return False
     return payment.status == Status.PENDING and payment.expires_at + AFTER_DEADLINE <= now
 
 
 def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> bool:
     payment = read_again(stale)
+    if state is None and payment.status == Status.CREATED:
+        return settle_never_made(payment, get_config())
     if state is None:
         missing = payment.status == Status.PENDING and flag(
             payment,
             Attention.STATUS_CONFLICT,
-            f"PagoEfectivo does not know CIP {payment.cip}, or it is another service's.",
+            f"PagoEfectivo does not know {_named(payment)}, or it is another service's.",
             STATUS_QUERY,
         )
         return _expire_if_over(payment, expire_overdue) or missing
@@ -181,7 +214,7 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
         return flag(
             payment,
             Attention.STATUS_CONFLICT,
-            f"At PagoEfectivo CIP {payment.cip} belongs to {state.transaction_code[:64]}.",
+            f"At PagoEfectivo {_named(payment)} belongs to {state.transaction_code[:64]}.",
             STATUS_QUERY,
         )
     if state.status is RemoteStatus.UNKNOWN:
@@ -192,11 +225,31 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
             payment.pk,
         )
         return False
+    if payment.is_being_checked and state.status is not RemoteStatus.PAID:
+        return _contradicted(payment, state)
     made, event = apply_state(payment, state, STATUS_QUERY)
     if event is not None and made.to_status:
         settle_waiting(event, made)
     expired = made.to_status == "" and _expire_if_over(payment, expire_overdue)
     return bool(made.to_status or made.decision.flag) or expired
+
+
+def _contradicted(payment: Payment, state: RemoteState) -> bool:
+    """What a query says that does not confirm the notification the payment waits for.
+
+    Whatever it says, the payment stays as it is: somebody signed that it is paid. That
+    PagoEfectivo's query still calls it pending is a matter of time, for some time.
+    """
+    since = payment.checking_since
+    lags = since is not None and timezone.now() - since < LAG
+    if state.status is RemoteStatus.PENDING and lags:
+        return False
+    return flag(
+        payment,
+        Attention.STATUS_CONFLICT,
+        f"A notification says that it is paid; asked, PagoEfectivo says {state.status}.",
+        STATUS_QUERY,
+    )
 
 
 def apply_state(
@@ -207,7 +260,7 @@ def apply_state(
     Returns what was written and the notification that waited for this confirmation.
     """
     fact = Fact(
-        status=state.status,
+        status=_status_for(payment, state),
         amount=state.amount,
         currency=state.currency,
         operation_number=state.operation_number,
@@ -227,7 +280,7 @@ def apply_state(
         decision,
         _with_operation(fact, event),
         values=values,
-        voids=_void(payment, decision),
+        voids=_void(payment, state, decision),
     )
     tell(payment, made, actor, event=event, note=state.status_text)
     if values.keys() & {"cip", "remote_id"}:
@@ -250,6 +303,14 @@ def _with_operation(fact: Fact, event: WebhookEvent | None) -> Fact:
     )
 
 
+def _status_for(payment: Payment, state: RemoteState) -> RemoteStatus:
+    """A code that was over before its create call was answered came to nothing."""
+    over = (RemoteStatus.EXPIRED, RemoteStatus.CANCELLED)
+    if payment.status == Status.CREATED and state.status in over:
+        return RemoteStatus.FAILED
+    return state.status
+
+
 def _learned(payment: Payment, state: RemoteState) -> dict[str, Any]:
     """What the answer adds to or corrects in the payment beside its status."""
     values: dict[str, Any] = {}
@@ -258,18 +319,27 @@ def _learned(payment: Payment, state: RemoteState) -> dict[str, Any]:
         values["next_poll_at"] = next_poll(payment.created_at, state.expires_at, timezone.now())
     if state.cip and payment.cip is None:
         values["cip"] = state.cip[:14]
+    if state.cip_url and not payment.cip_url:
+        values["cip_url"] = state.cip_url
     if state.remote_id and not payment.remote_id:
         values["remote_id"] = state.remote_id
     return values
 
 
-def _void(payment: Payment, decision: Decision) -> Attention | None:
+def _void(payment: Payment, state: RemoteState, decision: Decision) -> Attention | None:
     """The reason for attention that this answer makes untrue."""
-    if decision.repeated:
+    if decision.repeated or (payment.is_being_checked and decision.to == Status.PAID):
         return Attention.STATUS_CONFLICT
-    if payment.status == Status.CREATED and decision.to == Status.PENDING:
+    if payment.status == Status.CREATED and _can_be_paid_or_is_over(payment, state, decision):
         return Attention.OUTCOME_UNKNOWN
     return None
+
+
+def _can_be_paid_or_is_over(payment: Payment, state: RemoteState, decision: Decision) -> bool:
+    """Whether a doubt is settled: a code that nobody can show the shopper settles nothing."""
+    if decision.to == Status.PENDING:
+        return bool(payment.cip or payment.cip_url or state.cip or state.cip_url)
+    return decision.to == Status.FAILED
 
 
 def _waiting_event(payment: Payment) -> WebhookEvent | None:

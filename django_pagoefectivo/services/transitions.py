@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from ..gateways import RemoteStatus
 from ..models import Attention, EntryKind, Payment, PaymentQuerySet, Status, TimelineEntry
 from ..models.choices import Source
+from .compiled import Finder, insert, update_if
 from .delivery import Told, owe
 from .polling_schedule import next_poll
 from .state_machine import Decision, Fact, PaymentState
@@ -72,27 +73,56 @@ class Change:
         return self.decision.to or ""
 
 
-def can_still_be_paid() -> Q:
+def closing_since() -> datetime:
+    """The deadline from which on a code may still be open at PagoEfectivo."""
+    return timezone.now() - CLOSING_LAG
+
+
+def can_still_be_paid(since: datetime | None = None) -> Q:
     """Payments whose code PagoEfectivo may still take money for.
 
-    It closes a code some time after its deadline, so that includes those just expired.
+    It closes a code some time after its deadline, so that includes those just expired:
+    ``since``, or ``closing_since()``.
     """
-    lagging = Q(status=Status.EXPIRED, expires_at__gt=timezone.now() - CLOSING_LAG)
-    return (Q(status=Status.PENDING) | lagging) & Q(cip__isnull=False)
+    lagging = Q(status=Status.EXPIRED, expires_at__gt=since or closing_since())
+    return (Q(status=Status.PENDING) | lagging) & (Q(cip__isnull=False) | ~Q(remote_id=""))
 
 
-def with_order_state(payments: PaymentQuerySet) -> PaymentQuerySet:
+def with_order_state(payments: PaymentQuerySet, since: datetime | None = None) -> PaymentQuerySet:
     """Add ``order_paid`` and ``others_open``: how the order's other payments stand."""
     others = Payment.objects.filter(order_key=OuterRef("order_key")).exclude(pk=OuterRef("pk"))
-    return payments.annotate(
-        order_paid=Exists(others.filter(status=Status.PAID)),
-        others_open=Exists(others.filter(can_still_be_paid())),
+    # Counted among the order's, and not searched for by status: while its statistics are
+    # young PostgreSQL may take that for a reason to look through all paid payments.
+    paid = (
+        others.order_by()
+        .values("order_key")
+        .annotate(count=Count("pk", filter=Q(status=Status.PAID)))
     )
+    return payments.annotate(
+        order_paid=Subquery(paid.values("count")),
+        others_open=Exists(others.filter(can_still_be_paid(since))),
+    )
+
+
+def _by_name(*, since: datetime, **name: Any) -> PaymentQuerySet:
+    return with_order_state(Payment.objects.filter(**name), since).order_by("-pk")
+
+
+_BY_NAME = Finder(Payment, _by_name)
 
 
 def read_again(payment: Payment) -> Payment:
     """The payment as it is now, with its order's state."""
-    return with_order_state(Payment.objects.all()).get(pk=payment.pk)
+    name = {"transaction_code": payment.transaction_code}
+    for found in _BY_NAME.find({**name, "since": closing_since()}):
+        if found.pk == payment.pk:
+            return found
+    raise Payment.DoesNotExist(f"Payment {payment.pk} is not there any more.")
+
+
+def attempts_of(order_key: str) -> list[Payment]:
+    """An order's payments, the newest first, each with the order's state."""
+    return _BY_NAME.find({"order_key": order_key, "since": closing_since()})
 
 
 def state_of(payment: Payment) -> PaymentState:
@@ -102,7 +132,7 @@ def state_of(payment: Payment) -> PaymentState:
         amount=payment.amount,
         currency=payment.currency,
         operation_number=payment.operation_number,
-        order_paid=payment.__dict__["order_paid"],
+        order_paid=bool(payment.__dict__["order_paid"]),
     )
 
 
@@ -140,8 +170,7 @@ def change(
     if not changes:
         return Change(decision, before, written=False)
     changes["updated_at"] = now
-    written = Payment.objects.filter(pk=payment.pk, **expected).update(**changes)
-    if written != 1:
+    if not update_if(Payment, payment.pk, changes, expected):
         raise StateChanged
     for name, value in changes.items():
         setattr(payment, name, value)
@@ -161,7 +190,7 @@ def _transition(payment: Payment, decision: Decision, fact: Fact, now: datetime)
             taken = Payment.objects.filter(open_key=payment.order_key).exists()
             changes["open_key"] = None if taken else payment.order_key
         return changes
-    changes |= {"open_key": None, "next_poll_at": None}
+    changes |= {"open_key": None, "next_poll_at": None, "checking_since": None}
     if to == Status.PAID:
         changes |= {
             "paid_at": fact.paid_at or now,
@@ -228,7 +257,7 @@ def tell(
         entry(EntryKind.FLAG, reason=decision.flag, note=decision.note)
         told.append(Told("payment_flagged", actor.source, {"reason": decision.flag.value}))
     if len(entries) == 1:
-        entries[0].save(force_insert=True)
+        insert(entries[0])
     elif entries:
         TimelineEntry.objects.bulk_create(entries)
     owe(payment, told, event)

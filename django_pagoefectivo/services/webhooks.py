@@ -10,19 +10,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
-from django.db.models import F, Q, Subquery
+from django.db.models import Q, Subquery
 from django.utils import timezone
 
+from ..client_address import is_allowed
 from ..conf import Config, Merchant, get_config
-from ..exceptions import InvalidNotification, NotificationRefused
+from ..exceptions import InvalidNotification, MerchantsUnavailable, NotificationRefused
 from ..gateways import Notification, gateway_class
 from ..gateways.signing import digest as digest_of
-from ..models import Attention, Outcome, Payment, Status, WebhookEvent
+from ..gateways.signing import key_label
+from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
+from .compiled import Finder, insert, update_if
 from .delivery import Told, owe
 from .rejections import keep_rejected
 from .state_machine import Decision, Fact, decide
@@ -31,6 +36,7 @@ from .transitions import (
     WEBHOOK,
     already_flagged,
     change,
+    closing_since,
     flag,
     read_again,
     state_of,
@@ -53,10 +59,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """A genuine notification: who signed it, with which key, what it says."""
+    """A genuine notification: who signed it, the label of the key, what it says."""
 
     signers: tuple[str, ...]
-    key: int
+    key: str
     notification: Notification
     digest: str
     body: bytes
@@ -88,11 +94,23 @@ def receive(
     URL was called (``None``: the key that signed tells). After the return everything it
     did is committed. Raises ``NotificationRefused`` for a signature that is missing or
     wrong and ``InvalidNotification`` for a signed body that cannot be used; both are kept
-    in a bounded sample. Database errors are passed on: nothing is acknowledged then.
+    in a bounded sample. Database errors and ``ImproperlyConfigured`` (a merchant that cannot
+    be read) are passed on: nothing is acknowledged then.
     """
     config = get_config()
-    candidates = config.merchants() if merchant is None else (config.merchant(merchant),)
+    candidates, broken = _candidates(config, merchant, address)
     received = _verified(body, headers, address, candidates)
+    if received is None and (newer := config.with_newer_merchants()) is not None:
+        # A key may have been changed a moment ago, where the merchants come from.
+        config = newer
+        candidates, broken = _candidates(config, merchant, address)
+        received = _verified(body, headers, address, candidates)
+    if received is None and broken:
+        raise MerchantsUnavailable(
+            f"A notification fits no key, but those of {', '.join(broken)} cannot be read."
+        )
+    if received is None and not candidates:
+        raise NotificationRefused(f"Notification refused: address {address} is not allowed.")
     if received is None:
         signature = next(
             (s for m in candidates if (s := headers.get(gateway_class(m).signature_header))), ""
@@ -118,6 +136,33 @@ def receive(
     return receipt
 
 
+def _candidates(
+    config: Config, merchant: str | None, address: str | None
+) -> tuple[list[Merchant], list[str]]:
+    """The merchants that may be notified from ``address``, and those that cannot be read.
+
+    One of many that is set up wrongly must not stop the notifications of the others.
+    """
+    if merchant is not None:
+        return [config.merchant(merchant)] if may_notify(merchant, address, config) else [], []
+    candidates, broken = [], []
+    for name in config.merchant_names:
+        try:
+            one = config.merchant(name)
+            gateway_class(one)
+            if may_notify(name, address, config):
+                candidates.append(one)
+        except ImproperlyConfigured as error:
+            logger.error("Merchant %s cannot be notified: %s", name, error)  # noqa: TRY400
+            broken.append(name)
+    return candidates, broken
+
+
+def may_notify(merchant: str, address: str | None, config: Config) -> bool:
+    """Whether notifications for ``merchant`` may come from ``address``."""
+    return is_allowed(address, config.options_of(merchant))
+
+
 def _verified(
     body: bytes,
     headers: Mapping[str, str],
@@ -126,17 +171,17 @@ def _verified(
 ) -> _Received | None:
     """The notification with all merchants whose key signed it; ``None`` if nobody's did."""
     signers: list[str] = []
-    first: tuple[Merchant, int, str] | None = None
+    first: tuple[Merchant, str, str] | None = None
     for merchant in candidates:
         gateway = gateway_class(merchant)
         signature = headers.get(gateway.signature_header) or ""
         if not signature:
             continue
-        key = gateway.signing_key(body, signature, merchant.secret_keys)
-        if key is None:
+        place = gateway.signing_key(body, signature, merchant.secret_keys)
+        if place is None:
             continue
         signers.append(merchant.name)
-        first = first or (merchant, key, signature)
+        first = first or (merchant, key_label(merchant.secret_keys[place]), signature)
     if first is None:
         return None
     merchant, key, signature = first
@@ -156,8 +201,17 @@ def _take_in(received: _Received, config: Config) -> Receipt:
     seen_id, seen_outcome = _seen(received, payments)
     waits_for_payment = seen_outcome == Outcome.UNMATCHED and len(payments) == 1
     if seen_id is not None:
-        WebhookEvent.objects.filter(pk=seen_id).update(
-            times_received=F("times_received") + 1, last_received_at=timezone.now()
+        update_if(
+            WebhookEvent,
+            seen_id,
+            {
+                "last_received_at": timezone.now(),
+                # The newest receipt's, so that the dated log of keys is true of this one.
+                "signed_with": received.key,
+                "signature": received.signature[:128],
+            },
+            {},
+            add_one=("times_received",),
         )
         if not waits_for_payment:
             return Receipt(seen_id, Outcome.DUPLICATE)
@@ -186,27 +240,52 @@ def _look_again(received: _Received, receipt: Receipt, config: Config) -> Receip
 
 
 def _find(received: _Received) -> list[Payment]:
-    """The payments the notification names, with all that decides about it, in one query."""
+    """The payments the notification names, with all that decides about it, in one query.
+
+    Where the CIP alone leaves a doubt, in two.
+    """
     notification = received.notification
-    names = Q()
-    if notification.cip:
-        names |= Q(cip=notification.cip)
-    if notification.transaction_code:
-        names |= Q(transaction_code=notification.transaction_code)
-    if notification.remote_id:
-        names |= Q(remote_id=notification.remote_id)
-    seen = WebhookEvent.objects.filter(merchant__in=received.signers, digest=received.digest)
-    found = with_order_state(Payment.objects.filter(names, merchant__in=received.signers)).annotate(
-        seen_id=Subquery(seen.values("pk")[:1]), seen_outcome=Subquery(seen.values("outcome")[:1])
-    )
+    if notification.cip and not notification.remote_id:
+        # Any of several names costs the database three times as much as just one, and
+        # the other name of the payment that has this CIP can be no other payment's.
+        found = _ask(received, {"cip": notification.cip})
+        if len(found) == 1 and notification.transaction_code in ("", found[0].transaction_code):
+            return found
+    names = {
+        "cip": notification.cip,
+        "transaction_code": notification.transaction_code,
+        "remote_id": notification.remote_id,
+    }
+    return _ask(received, {name: value for name, value in names.items() if value})
+
+
+def _ask(received: _Received, names: Mapping[str, str]) -> list[Payment]:
+    """The payments of the signers that have any of ``names``."""
+    signers = {f"signer_{number}": name for number, name in enumerate(received.signers)}
+    found = _NAMED.find({**names, **signers, "digest": received.digest, "since": closing_since()})
     # Some databases compare text without case or trailing space.
     return [
         payment
-        for payment in found.order_by()
-        if (notification.cip and payment.cip == notification.cip)
-        or payment.transaction_code == notification.transaction_code
-        or (notification.remote_id and payment.remote_id == notification.remote_id)
+        for payment in found
+        if any(getattr(payment, column) == value for column, value in names.items())
     ]
+
+
+def _named(*, digest: str, since: datetime, **values: Any) -> PaymentQuerySet:
+    """What ``_find`` asks: the payments by name, each with the event of an earlier receipt."""
+    signers = [value for name, value in values.items() if name.startswith("signer_")]
+    names = Q()
+    for column in ("cip", "transaction_code", "remote_id"):
+        if column in values:
+            names |= Q(**{column: values[column]})
+    seen = WebhookEvent.objects.filter(merchant__in=signers, digest=digest).order_by()
+    payments = with_order_state(Payment.objects.filter(names, merchant__in=signers), since)
+    return payments.annotate(
+        seen_id=Subquery(seen.values("pk")[:1]), seen_outcome=Subquery(seen.values("outcome")[:1])
+    ).order_by()
+
+
+_NAMED = Finder(Payment, _named)
 
 
 def _seen(received: _Received, payments: Sequence[Payment]) -> tuple[int | None, str | None]:
@@ -257,7 +336,7 @@ def _save(event: WebhookEvent) -> None:
             update_fields=("payment", "outcome", "from_status", "to_status", "flag", "error")
         )
     else:
-        event.save(force_insert=True)
+        insert(event)
 
 
 def _conflict(event: WebhookEvent, payments: Sequence[Payment]) -> None:
@@ -304,7 +383,9 @@ def apply_notification(
     if decision.to == Status.PAID and options.confirm_with_status_query:
         # Not paid yet: the query has the last word, and the poller asks soon if the
         # queue cannot.
-        change(payment, Decision(), fact, values={**values, "next_poll_at": timezone.now()})
+        now = timezone.now()
+        values |= {"next_poll_at": now, "checking_since": payment.checking_since or now}
+        change(payment, Decision(), fact, values=values)
         event.outcome = Outcome.PENDING
         _save(event)
         owe(payment, [Told("confirmation_due", WEBHOOK.source)], event)

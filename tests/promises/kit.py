@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,12 +16,11 @@ from django.core.cache.backends.base import BaseCache
 from django.db import close_old_connections, connection, connections
 from django.http import HttpResponse
 from django.test import Client
-from django.utils import timezone
 
 from django_pagoefectivo.models import Payment
-from django_pagoefectivo.models.payment import order_key_for
 from django_pagoefectivo.services import Customer
-from django_pagoefectivo.signals import SIGNALS
+from django_pagoefectivo.testing import make_payment  # noqa: F401 - one of these tests' helpers too
+from django_pagoefectivo.testing.captured import listening  # noqa: F401 - and so is this
 
 SECRET = "test-secret-key-not-real-0123456789abcdef"
 URL = "/pagoefectivo/webhook/"
@@ -39,7 +36,6 @@ CUSTOMER = Customer(
     phone=PHONE,
     phone_country_code="+51",
 )
-_numbers = itertools.count(1)
 
 
 def hmac_of(body: bytes, secret: str = SECRET) -> str:
@@ -104,42 +100,6 @@ def notify(payment: Payment, **kwargs: Any) -> Any:
     return answer
 
 
-def make_payment(status: str = "pending", **fields: Any) -> Payment:
-    """A payment in any state, as the services would have left it."""
-    number = next(_numbers)
-    now = timezone.now()
-    reference = fields.pop("order_reference", f"O-{number}")
-    merchant = fields.pop("merchant", "default")
-    key = order_key_for(merchant, reference)
-    values: dict[str, Any] = {
-        "order_reference": reference,
-        "merchant": merchant,
-        "order_key": key,
-        "open_key": key if status in ("created", "pending") else None,
-        "confirmed_key": key if status == "paid" else None,
-        "transaction_code": f"T-{number}",
-        "amount": Decimal("22.05"),
-        "currency": "PEN",
-        "cip": None if status in ("created", "failed") else str(20_000_000 + number),
-        "expires_at": now + timedelta(hours=24),
-        "customer_email": EMAIL,
-        "customer_phone": PHONE,
-        "customer_document_number": DOCUMENT,
-        "status": status,
-        "next_poll_at": now if status == "pending" else None,
-    }
-    if status in ("paid", "refunded"):
-        values |= {
-            "paid_at": now,
-            "paid_amount": values["amount"],
-            "operation_number": "1000",
-        }
-    if status == "expired":
-        values["expires_at"] = now - timedelta(hours=1)
-    values |= fields
-    return Payment.objects.create(**values)
-
-
 # -- the probe: who was told what ---------------------------------------------------------
 
 
@@ -201,23 +161,6 @@ class Probe:
     def signals(self) -> list[str]:
         with self.lock:
             return [h.signal for h in self.heard]
-
-
-PUBLIC_SIGNALS = tuple(n for n in SIGNALS if n not in ("other_codes_open", "confirmation_due"))
-
-
-@contextmanager
-def listening(
-    receiver: Callable[..., Any], uid: str, signals: Sequence[str] = PUBLIC_SIGNALS
-) -> Iterator[None]:
-    """Connect ``receiver`` under the name ``uid`` for the time of the block."""
-    for name in signals:
-        SIGNALS[name].connect(receiver, weak=False, dispatch_uid=uid)
-    try:
-        yield
-    finally:
-        for name in signals:
-            SIGNALS[name].disconnect(dispatch_uid=uid)
 
 
 # -- threads ------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import OperationalError, connection, connections
 from django.test import Client, RequestFactory
 
+from django_pagoefectivo.gateways.signing import key_label
 from django_pagoefectivo.models import Outcome, Payment, SignalDelivery, WebhookEvent
 from django_pagoefectivo.views import webhook
 
@@ -138,7 +139,7 @@ def test_fallback_keys_are_accepted_and_removed_ones_are_not(configure: Any) -> 
     configure(merchant={"SECRET_KEY": "the-new-key", "SECRET_KEY_FALLBACKS": [SECRET]})
     payment = make_payment()
     assert post(body_of(payment)).content == b"applied"
-    assert WebhookEvent.objects.get().signed_with == 1
+    assert WebhookEvent.objects.get().signed_with == key_label(SECRET)
     configure(merchant={"SECRET_KEY": "the-new-key", "SECRET_KEY_FALLBACKS": []})
     assert post(body_of(payment)).status_code == 403
 

@@ -65,4 +65,4 @@ def test_the_command_says_what_it_dropped() -> None:
     exchange(OLD)
     out = io.StringIO()
     call_command("pagoefectivo_prune", stdout=out)
-    assert "1 exchanges and 0 refused notifications dropped." in out.getvalue()
+    assert "1 exchanges, 0 refused notifications and 0 idempotency keys dropped." in out.getvalue()

@@ -21,12 +21,12 @@ def granted(*options: str, name: str = "PagoEfectivo staff") -> set[str]:
 def test_members_look_and_reconcile_and_no_more() -> None:
     codes = granted()
     assert {"view_payment", "view_webhookevent", "reconcile_payment"} <= codes
-    assert not codes & {"confirm_payment", "view_personal_data"}
+    assert not codes & {"confirm_payment", "view_personal_data", "export_personal_data"}
     assert not [code for code in codes if code.startswith(("add_", "change_", "delete_"))]
 
 
 def test_the_rest_is_given_when_asked_for_and_twice_is_once() -> None:
     granted("--name", "Cash", name="Cash")
-    codes = granted("--name", "Cash", "--confirm", "--personal-data", name="Cash")
-    assert {"confirm_payment", "view_personal_data"} <= codes
+    codes = granted("--name", "Cash", "--confirm", "--personal-data", "--export", name="Cash")
+    assert {"confirm_payment", "view_personal_data", "export_personal_data"} <= codes
     assert Group.objects.count() == 1

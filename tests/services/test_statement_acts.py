@@ -18,7 +18,7 @@ from django_pagoefectivo.models import (
     Status,
     TimelineEntry,
 )
-from django_pagoefectivo.services import staff, statement_acts, statements
+from django_pagoefectivo.services import staff, statement_acts, statement_figures
 from django_pagoefectivo.services.staff import AlreadyDone
 
 from .test_statements import csv_file, line, load, make
@@ -58,7 +58,7 @@ def test_a_link_to_a_payment_over_another_amount_goes_on_waiting(rosa: Any) -> N
     found = only(load(csv_file(line(4, amount="20.00"))))
     statement_acts.link(found, make(9), user=rosa, seen=None)
     assert found.state == LineState.AMOUNT_DIFFERS
-    assert list(statements.waiting(StatementLine.objects.all())) == [found]
+    assert list(statement_figures.waiting(StatementLine.objects.all())) == [found]
 
 
 def test_a_line_whose_codes_contradict_can_be_linked_by_hand(rosa: Any) -> None:
@@ -249,3 +249,14 @@ def test_of_many_who_put_a_line_aside_at_once_one_wins(django_user_model: Any) -
     assert found.settled_by is not None
     assert found.settled_by.get_username() == won[0]
     assert len(told(payment)) == 1
+
+
+def test_asking_again_keeps_what_was_paid_twice(rosa: Any, monkeypatch: Any) -> None:
+    payment = make(1)
+    second = load(csv_file(line(1), line(1, operation="777"))).lines.get(number=3)
+    monkeypatch.setattr(staff, "ask", lambda payment, **_: payment)
+    statement_acts.ask_again(second, user=rosa)
+    assert second.state == LineState.PAID_TWICE
+    statement_acts.discard(second, user=rosa, comment="Given back.")
+    payment.refresh_from_db()
+    assert any(note.startswith("Put aside Line 3") for _, _, note in told(payment))

@@ -17,15 +17,17 @@ from django.test.utils import CaptureQueriesContext
 from openpyxl import Workbook
 
 from django_pagoefectivo.models import (
+    Attention,
     LineState,
     Payment,
+    SignalDelivery,
     Statement,
     StatementLine,
     StatementMapping,
     Status,
 )
 from django_pagoefectivo.models.payment import order_key_for
-from django_pagoefectivo.services import statements
+from django_pagoefectivo.services import statement_figures, statements
 from django_pagoefectivo.services.statement_columns import (
     read_currency,
     read_date,
@@ -196,14 +198,14 @@ def test_payments_paid_here_but_not_in_the_file_are_listed() -> None:
     missing = make(2)
     make(3, paid_at=datetime(2026, 11, 12, 15, tzinfo=UTC))
     statement = load(csv_file(line(1)))
-    assert list(statements.paid_but_not_in(statement)) == [missing]
+    assert list(statement_figures.paid_but_not_in(statement)) == [missing]
 
 
 @pytest.mark.django_db
 def test_totals_per_day_and_currency() -> None:
     make(1)
     make(2, Status.PENDING)
-    (total,) = statements.totals_of(load(csv_file(line(1), line(2))))
+    (total,) = statement_figures.totals_of(load(csv_file(line(1), line(2))))
     assert (total.day, total.currency, total.count) == (date(2026, 11, 10), "PEN", 2)
     assert (total.gross, total.commission, total.net) == (
         Decimal("44.10"),
@@ -352,7 +354,7 @@ def test_each_batch_asks_the_database_twice() -> None:
 @pytest.mark.django_db
 def test_what_was_paid_is_compared_not_what_was_asked_for() -> None:
     make(1, paid_amount=Decimal("20.00"))
-    statement = load(csv_file(line(1, amount="20.00"), line(1, operation="2")))
+    statement = load(csv_file(line(1, amount="20.00"), line(1)))
     assert states(statement) == [LineState.MATCHED, LineState.AMOUNT_DIFFERS]
     assert statement.lines.get(number=3).problem == "22.05 PEN there, 20.00 PEN here."
 
@@ -429,3 +431,78 @@ def test_the_command_says_what_is_wrong(
     Path("prose.txt").write_text("Dear shop\nplease find attached nothing.\n")
     with pytest.raises(CommandError, match=sentence):
         call_command("pagoefectivo_import", *arguments)
+
+
+# -- paid twice ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_second_operation_for_one_payment_is_paid_twice_and_flagged() -> None:
+    payment = make(1, operation_number="1001")
+    statement = load(csv_file(line(1), line(1, operation="777"), line(1, operation="778")))
+    assert states(statement) == [LineState.MATCHED, LineState.PAID_TWICE, LineState.PAID_TWICE]
+    second = statement.lines.get(number=3)
+    assert second.problem == "Operation 777, beside operation 1001 in line 2 of report.csv."
+    payment.refresh_from_db()
+    assert payment.attention == Attention.DUPLICATE_PAYMENT
+    flags = payment.timeline.filter(kind="flag").values_list("source", "note")
+    assert list(flags) == [
+        (
+            "statement",
+            (
+                f"Paid once more in statement report.csv, line {number}: 22.05 PEN "
+                f"(operation {operation})."
+            ),
+        )
+        for number, operation in ((3, "777"), (4, "778"))
+    ]
+    told = SignalDelivery.objects.filter(payment=payment).values_list("signal", flat=True)
+    assert set(told) <= {"payment_flagged"}
+
+
+@pytest.mark.django_db
+def test_what_is_paid_twice_is_in_the_files_sum_and_once_in_ours() -> None:
+    make(1), make(2)
+    statement = load(csv_file(line(1), line(1, operation="777"), line(2)))
+    [total] = statement_figures.totals_of(statement)
+    assert (total.count, total.gross, total.ours) == (3, Decimal("66.15"), Decimal("44.10"))
+    assert total.difference == Decimal("22.05")
+    assert statement_figures.waiting(statement.lines.all()).count() == 1
+
+
+@pytest.mark.django_db
+def test_paid_twice_is_found_across_files_and_flagged_once() -> None:
+    payment = make(1)
+    load(csv_file(line(1)))
+    later = load(csv_file(line(1, operation="777")), "later.csv")
+    assert states(later) == [LineState.PAID_TWICE]
+    assert "in line 2 of report.csv" in later.lines.get().problem
+    # The same file again, as after an interruption between import and flag.
+    payment.timeline.all().delete()
+    Payment.objects.update(attention="", attention_note="")
+    for _ in range(2):
+        assert load(csv_file(line(1, operation="777")), "later.csv") == later
+        assert payment.timeline.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_same_operation_in_another_wording_was_seen_before() -> None:
+    make(1)
+    load(csv_file(line(1)))
+    again = line(1).replace("10/11/2026 10:00", "2026-11-10")
+    assert states(load(csv_file(again), "later.csv")) == [LineState.SEEN_BEFORE]
+
+
+@pytest.mark.django_db
+def test_two_lines_for_a_payment_that_is_not_paid_here() -> None:
+    make(1, Status.PENDING)
+    statement = load(csv_file(line(1), line(1, operation="777")))
+    assert states(statement) == [LineState.NOT_PAID_HERE, LineState.PAID_TWICE]
+    assert "Here it is pending." in statement.lines.get(number=3).problem
+
+
+@pytest.mark.django_db
+def test_a_refund_beside_a_payment_is_no_second_payment() -> None:
+    make(1, Status.REFUNDED, paid_amount=Decimal("22.05"))
+    statement = load(csv_file(line(1), line(1, operation="777", status="Extornado")))
+    assert states(statement) == [LineState.MATCHED, LineState.REFUNDED]
