@@ -25,13 +25,13 @@ from .conf import (
     MERCHANT_DEFAULTS,
     Config,
     Merchant,
+    Options,
     get_config,
 )
+from .conf.sources import source_of
 from .gateways.registry import check_merchant, gateway_class
 
 Messages = list[CheckMessage]
-#: Length of a published access key; others are likely cut or mixed up.
-_ACCESS_KEY_LENGTH = 20
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
@@ -48,7 +48,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
         )
     try:
         config = get_config()
-        names = config.merchant_names
+        names = _names_in_settings(config)
     except ImproperlyConfigured as error:
         return [
             *messages,
@@ -59,6 +59,57 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
                 id="pagoefectivo.E001",
             ),
         ]
+    messages += _unusable_merchants(config, names)
+    for name in CHECKED_PROPERTIES:
+        messages += _unusable(config, name, "pagoefectivo.E003")
+    messages += _unusable(config, "cache", "pagoefectivo.E007")
+    messages += _unknown_names(config, names)
+    return messages
+
+
+def check_merchants_elsewhere(
+    app_configs: Sequence[AppConfig] | None = None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> Messages:
+    """What ``check_settings`` and ``check_safety`` say, of merchants that a callable gives.
+
+    Only where checks may use the database: ``migrate`` and ``check --database default``.
+    """
+    if not databases:
+        return []
+    try:
+        config = get_config()
+        if not config.merchants_are_elsewhere:
+            return []
+        names = config.merchant_names
+    except ImproperlyConfigured as error:
+        # No error: the table they stand in may be about to be made.
+        return [
+            CheckWarning(
+                str(error),
+                hint="Until the callable answers, no payment can be made and notifications are "
+                "answered with 503.",
+                id="pagoefectivo.W014",
+            )
+        ]
+    return [
+        *_unusable_merchants(config, names),
+        *_unknown_names(config, names),
+        *_unsafe(config, list(_usable_merchants(config, names))),
+    ]
+
+
+def _names_in_settings(config: Config) -> tuple[str, ...]:
+    """The merchants of the settings; none where a callable gives them, which is not called."""
+    if config.merchants_are_elsewhere:
+        source_of(config.raw["MERCHANTS"])
+        return ()
+    return config.merchant_names
+
+
+def _unusable_merchants(config: Config, names: Sequence[str]) -> Messages:
+    messages: Messages = []
     for name in names:
         try:
             merchant = config.merchant(name)
@@ -74,40 +125,40 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
             )
         else:
             messages += _odd_credentials(merchant)
-    for name in CHECKED_PROPERTIES:
-        messages += _unusable(config, name, "pagoefectivo.E003")
-    messages += _unusable(config, "cache", "pagoefectivo.E007")
-    messages += _unknown_names(config)
+            options = config.options_of(name)
+            for option in options.overridden:
+                messages += _unusable(options, option.lower(), "pagoefectivo.E003")
     return messages
 
 
-def _unusable(config: Config, name: str, check_id: str) -> Iterator[CheckMessage]:
+def _unusable(options: Options, name: str, check_id: str) -> Iterator[CheckMessage]:
     try:
-        getattr(config, name)
+        getattr(options, name)
     except ImproperlyConfigured as error:
         default = DEFAULTS[name.upper()]
         yield Error(str(error), hint=f"Left out it is the default, {default!r}.", id=check_id)
 
 
 def _odd_credentials(merchant: Merchant) -> Iterator[CheckMessage]:
-    if merchant.api == "cip" and len(merchant.access_key) != _ACCESS_KEY_LENGTH:
+    published = gateway_class(merchant).access_key_length
+    if published is not None and len(merchant.access_key) != published:
         yield CheckWarning(
             f"The access key of merchant {merchant.name} has {len(merchant.access_key)} "
-            f"characters; PagoEfectivo's have {_ACCESS_KEY_LENGTH}.",
+            f"characters; PagoEfectivo's have {published}.",
             hint="Compare it with PagoEfectivo's letter: it may be cut or another key.",
             id="pagoefectivo.W012",
         )
 
 
-def _unknown_names(config: Config) -> Iterator[CheckMessage]:
+def _unknown_names(config: Config, names: Sequence[str]) -> Iterator[CheckMessage]:
     places: list[tuple[str, Mapping[str, Any], list[str]]] = [
         ("PAGOEFECTIVO", config.raw, ["MERCHANTS", *DEFAULTS])
     ]
-    merchants = config.raw["MERCHANTS"]
+    of_a_merchant = [*MERCHANT_DEFAULTS, *DEFAULTS]
     places += [
-        (f'PAGOEFECTIVO["MERCHANTS"]["{name}"]', raw, list(MERCHANT_DEFAULTS))
-        for name, raw in merchants.items()
-        if isinstance(raw, Mapping)
+        (f'PAGOEFECTIVO["MERCHANTS"]["{name}"]', raw, of_a_merchant)
+        for name in names
+        if (raw := config.entry(name)) is not None
     ]
     for where, raw, known in places:
         for name in raw:
@@ -120,21 +171,30 @@ def _unknown_names(config: Config) -> Iterator[CheckMessage]:
                 )
 
 
-def _usable_merchants() -> Iterator[Merchant]:
+def _usable_merchants(config: Config, names: Sequence[str]) -> Iterator[Merchant]:
     """The merchants that ``check_settings`` finds nothing wrong with."""
+    for name in names:
+        with suppress(ImproperlyConfigured):
+            merchant = config.merchant(name)
+            check_merchant(merchant)
+            yield merchant
+
+
+def _usable_in_settings() -> list[Merchant]:
     with suppress(ImproperlyConfigured):
         config = get_config()
-        for name in config.merchant_names:
-            with suppress(ImproperlyConfigured):
-                merchant = config.merchant(name)
-                check_merchant(merchant)
-                yield merchant
+        return list(_usable_merchants(config, _names_in_settings(config)))
+    return []
 
 
 def check_safety(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
     """E004, E005, W008, W013: nothing meant for development meets real money."""
+    merchants = _usable_in_settings()
+    return _unsafe(get_config(), merchants) if merchants else []
+
+
+def _unsafe(config: Config, merchants: Sequence[Merchant]) -> Messages:
     messages: Messages = []
-    merchants = list(_usable_merchants())
     for merchant in merchants:
         base_url = gateway_class(merchant)(merchant).base_url
         if _is_plain(base_url) and (merchant.is_production or not _is_local(base_url)):
@@ -159,27 +219,28 @@ def check_safety(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) 
                 id="pagoefectivo.E005",
             )
         )
-    messages += _production_warnings(get_config(), names)
+    for name in production:
+        messages += _production_warnings(config.options_of(name), name)
     return messages
 
 
-def _production_warnings(config: Config, names: str) -> Iterator[CheckMessage]:
+def _production_warnings(options: Options, name: str) -> Iterator[CheckMessage]:
     backend = ""
     with suppress(ImproperlyConfigured):
-        backend = str(settings.CACHES[config.cache].get("BACKEND", ""))
+        backend = str(settings.CACHES[options.cache].get("BACKEND", ""))
     if backend.rpartition(".")[2] in ("LocMemCache", "DummyCache"):
         yield CheckWarning(
-            f"Merchant {names} is in production with a cache that each process has for itself: "
+            f"Merchant {name} is in production with a cache that each process has for itself: "
             "each fetches its own tokens, and refused notifications are counted per process.",
             hint="Point PAGOEFECTIVO['CACHE'] at a shared cache: Redis, Memcached or database.",
             id="pagoefectivo.W008",
         )
     site_url = None
     with suppress(ImproperlyConfigured):
-        site_url = config.site_url
+        site_url = options.site_url
     if site_url and _is_plain(site_url):
         yield CheckWarning(
-            f"SITE_URL is {site_url} while merchant {names} is in production.",
+            f"SITE_URL is {site_url} while merchant {name} is in production.",
             hint="Serve the shop over https.",
             id="pagoefectivo.W013",
         )
@@ -227,7 +288,7 @@ def check_literal_secrets(
     """W009: no key stands literally in the settings module, from where it gets into git."""
     secrets = {
         key: merchant.name
-        for merchant in _usable_merchants()
+        for merchant in _usable_in_settings()
         for key in (merchant.access_key, *merchant.secret_keys)
         if key
     }

@@ -6,12 +6,12 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .conf import Config, Network
+from .conf import Network, Options
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def client_address(meta: Mapping[str, Any], config: Config) -> str | None:
+def client_address(meta: Mapping[str, Any], config: Options) -> str | None:
     """The client's address, or ``None`` if it cannot be read.
 
     ``REMOTE_ADDR``, unless ``IP_HEADER`` and ``TRUSTED_PROXIES`` are set: then the header
@@ -33,9 +33,9 @@ def client_address(meta: Mapping[str, Any], config: Config) -> str | None:
     return None if address is None else str(address)
 
 
-def is_allowed(address: str | None, config: Config) -> bool:
+def is_allowed(address: str | None, options: Options) -> bool:
     """Whether notifications may come from ``address``."""
-    networks = config.allowed_ips
+    networks = options.allowed_ips
     return not networks or _within(_parse(address or ""), networks)
 
 

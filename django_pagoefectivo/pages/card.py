@@ -33,6 +33,7 @@ _TONES = {
     PageState.WAITING: "calm",
     PageState.OVERDUE: "warn",
     PageState.CHECKING: "warn",
+    PageState.CONFIRMING: "calm",
     PageState.PAID: "good",
     PageState.EXPIRED: "warn",
     PageState.CANCELLED: "warn",
@@ -51,10 +52,21 @@ def payment_age(payment: Payment, now: datetime) -> float:
     return max(0.0, (now - payment.created_at).total_seconds())
 
 
+def state_of(payment: Payment, now: datetime) -> PageState:
+    """What the shopper is told about ``payment`` at ``now``."""
+    return page_state(
+        payment.status,
+        payment.attention,
+        payment.expires_at,
+        now,
+        being_checked=payment.is_being_checked,
+    )
+
+
 def live_context(payment: Payment, now: datetime | None = None) -> dict[str, Any]:
     """What every live part needs: the state, its words and where to ask."""
     now = now or timezone.now()
-    state = page_state(payment.status, payment.attention, payment.expires_at, now)
+    state = state_of(payment, now)
     return {
         "payment": payment,
         "state": state.value,
@@ -62,7 +74,7 @@ def live_context(payment: Payment, now: datetime | None = None) -> dict[str, Any
         "label": state_label(payment.status, state),
         "payable": state is PageState.WAITING,
         "final": payment.is_final,
-        "next_poll": next_poll(payment.status, 0),
+        "next_poll": next_poll(payment.status, 0, being_checked=payment.is_being_checked),
         "expires_at": in_lima(payment.expires_at).isoformat(timespec="seconds"),
         "status_url": status_url(payment),
         "page_url": payment.get_absolute_url(),

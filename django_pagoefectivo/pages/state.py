@@ -17,6 +17,7 @@ class PageState(StrEnum):
     WAITING = "waiting"
     OVERDUE = "overdue"
     CHECKING = "checking"
+    CONFIRMING = "confirming"
     PAID = "paid"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
@@ -43,6 +44,7 @@ _SETTLED = frozenset({Status.PAID, Status.REFUNDED})
 _LABELS = {
     PageState.OVERDUE: _("no longer payable"),
     PageState.CHECKING: _("being checked by the shop"),
+    PageState.CONFIRMING: _("paid, being confirmed"),
 }
 
 #: While the page is watched: up to so many seconds, ask every so many.
@@ -51,10 +53,17 @@ _WAITING_PACE: tuple[tuple[int, int], ...] = ((120, 5), (600, 10), (1800, 20), (
 _SLOWEST = 60
 
 
-def page_state(status: str, attention: str, expires_at: datetime, now: datetime) -> PageState:
-    """What the shopper is told about a payment with these facts at ``now``."""
+def page_state(
+    status: str, attention: str, expires_at: datetime, now: datetime, *, being_checked: bool = False
+) -> PageState:
+    """What the shopper is told about a payment with these facts at ``now``.
+
+    ``being_checked``: a notification says that it is paid, and PagoEfectivo is being asked.
+    """
     if attention in _UNDER_REVIEW and status not in _SETTLED:
         return PageState.CHECKING
+    if being_checked and status not in _SETTLED:
+        return PageState.CONFIRMING
     state = _STATES[Status(status)]
     if state is PageState.WAITING and now >= expires_at:
         return PageState.OVERDUE
@@ -66,7 +75,7 @@ def state_label(status: str, state: PageState) -> str:
     return str(_LABELS.get(state) or Status(status).label)
 
 
-def next_poll(status: str, watched: float) -> int | None:
+def next_poll(status: str, watched: float, *, being_checked: bool = False) -> int | None:
     """Seconds until the page asks again, having watched for ``watched`` seconds.
 
     The pace starts anew when the shopper comes back to the page, for that is when
@@ -74,7 +83,7 @@ def next_poll(status: str, watched: float) -> int | None:
     """
     if status == Status.CREATED:
         paces = _PREPARING_PACE
-    elif status == Status.PENDING:
+    elif status == Status.PENDING or being_checked:
         paces = _WAITING_PACE
     else:
         return None

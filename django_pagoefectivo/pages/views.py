@@ -22,9 +22,10 @@ from ..conf import get_config
 from ..exceptions import PagoEfectivoError
 from ..models import Payment
 from ..services import sync_payment
-from .card import payment_age
+from ..services.sync import can_sync
+from .card import payment_age, state_of
 from .formats import in_lima
-from .state import next_poll, page_state, state_label
+from .state import next_poll, state_label
 
 logger = logging.getLogger(__name__)
 
@@ -78,13 +79,13 @@ def payment_status(request: HttpRequest, token: UUID) -> HttpResponseBase:
     """
     payment = (
         Payment.objects.filter(token=token)
-        .only("status", "attention", "expires_at", "created_at")
+        .only("status", "attention", "expires_at", "created_at", "checking_since")
         .first()
     )
     if payment is None:
         return JsonResponse({"detail": "unknown token"}, status=404)
     now = timezone.now()
-    state = page_state(payment.status, payment.attention, payment.expires_at, now)
+    state = state_of(payment, now)
     response = JsonResponse(
         {
             "status": payment.status,
@@ -92,7 +93,11 @@ def payment_status(request: HttpRequest, token: UUID) -> HttpResponseBase:
             "paid": payment.is_paid,
             "final": payment.is_final,
             "expires_at": in_lima(payment.expires_at).isoformat(timespec="seconds"),
-            "next_poll": next_poll(payment.status, _watched(request, payment_age(payment, now))),
+            "next_poll": next_poll(
+                payment.status,
+                _watched(request, payment_age(payment, now)),
+                being_checked=payment.is_being_checked,
+            ),
         }
     )
     # The pace takes few values, so it can be part of what the tag stands for, and a 304
@@ -124,7 +129,7 @@ def payment_return(request: HttpRequest, token: UUID) -> HttpResponseBase:
 
 
 def _page(request: HttpRequest, payment: Payment, notice: str = "") -> HttpResponse:
-    state = page_state(payment.status, payment.attention, payment.expires_at, timezone.now())
+    state = state_of(payment, timezone.now())
     # The title says it too: a phone's list of open pages shows nothing else.
     context = {
         "payment": payment,
@@ -136,7 +141,7 @@ def _page(request: HttpRequest, payment: Payment, notice: str = "") -> HttpRespo
 
 def _may_ask(payment: Payment) -> bool:
     """Whether asking could tell something new, and has not just been done."""
-    if not payment.is_open or not (payment.cip or payment.remote_id):
+    if payment.is_final or not can_sync(payment):
         return False
     try:
         return caches[get_config().options_of(payment.merchant).cache].add(

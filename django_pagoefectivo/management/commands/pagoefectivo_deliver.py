@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from ...services.delivery import deliver_due, waiting_deliveries
 
@@ -46,11 +46,21 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
         while True:
-            report = deliver_due(ignore_backoff=options["now"], limit=options["limit"])
-            if options["verbosity"] > 1 or (
-                options["verbosity"] and (report.delivered or report.failed or not options["loop"])
-            ):
-                self._say(report.delivered, report.failed)
+            try:
+                report = deliver_due(
+                    ignore_backoff=options["now"], limit=options["limit"], interrupt=True
+                )
+                if options["verbosity"] > 1 or (
+                    options["verbosity"]
+                    and (report.delivered or report.failed or not options["loop"])
+                ):
+                    self._say(report.delivered, report.failed)
+            except DatabaseError as error:
+                if not options["loop"]:
+                    raise
+                # It may be away for a while; the next pass goes on where this one stopped.
+                connection.close()
+                self.stderr.write(f"The database does not answer: {error}".strip())
             if not options["loop"]:
                 return
             # A connection the server has dropped meanwhile is opened again for the next pass.

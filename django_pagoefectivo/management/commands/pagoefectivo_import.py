@@ -12,8 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from ...conf import get_config
 from ...models import LineState
 from ...services.statement_columns import FIELDS
+from ...services.statement_figures import counts_of, paid_but_not_in
 from ...services.statement_files import StatementError
-from ...services.statements import counts_of, import_statement, paid_but_not_in, preview_statement
+from ...services.statements import import_statement, preview_statement
 
 
 class Command(BaseCommand):

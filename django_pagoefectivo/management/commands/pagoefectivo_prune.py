@@ -13,7 +13,7 @@ class Command(BaseCommand):
     """One pass over what RETENTION lets go."""
 
     help = (
-        "Drop the API exchanges and the refused notifications that are older than "
+        "Drop the API exchanges, refused notifications and idempotency keys that are older than "
         'PAGOEFECTIVO["RETENTION"] says, in small batches. Payments, genuine notifications and '
         "the timeline stay. Run it once a day from cron."
     )
@@ -23,8 +23,8 @@ class Command(BaseCommand):
         report = prune(self._progress if self.stderr.isatty() else None)
         if options["verbosity"]:
             self.stdout.write(
-                f"{report.exchanges} exchanges and {report.rejected_events} refused "
-                "notifications dropped."
+                f"{report.exchanges} exchanges, {report.rejected_events} refused notifications and "
+                f"{report.idempotency_keys} idempotency keys dropped."
             )
 
     def _progress(self, rows: int) -> None:
