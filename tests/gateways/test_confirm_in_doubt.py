@@ -24,7 +24,7 @@ from django_pagoefectivo.signals import payment_confirmed, payment_expired, paym
 
 from .contracts import CIP, PAYMENT, Contract
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 AWAY = [ApiFault.CUT_BEFORE, ApiFault.HTML_200]
 

@@ -21,7 +21,7 @@ from django_pagoefectivo.signals import payment_confirmed
 
 from .contracts import SECRET_KEY, Contract
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 OLD_KEY = "older-secret-key-not-real-0123456789abcde"
 OTHER_KEY = "other-merchants-key-not-real-0123456789ab"

@@ -16,7 +16,7 @@ from django_pagoefectivo.sandbox.faults import NotificationFault
 
 from .conftest import Api
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 @pytest.mark.parametrize(("fault", "made"), [(ApiFault.CUT_BEFORE, 0), (ApiFault.CUT_AFTER, 1)])

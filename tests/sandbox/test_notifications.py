@@ -23,7 +23,7 @@ from django_pagoefectivo.sandbox.control import NotificationFault, SandboxNotifi
 
 from .conftest import LIMA, Api, lima
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 class Shop:
