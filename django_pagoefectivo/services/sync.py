@@ -16,7 +16,7 @@ from ..conf import get_config
 from ..exceptions import PagoEfectivoError
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
 from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
-from .breaker import Breaker
+from .breaker import Breaker, Paused
 from .exchanges import ExchangeLog
 from .polling_schedule import AFTER_DEADLINE, next_poll
 from .state_machine import Decision, Fact, decide
@@ -129,7 +129,8 @@ def sync_in_chunks(
     """Ask about ``queryset`` chunk by chunk, yield each chunk after it; ``report`` grows.
 
     With ``expire_overdue`` payments whose term is over, and that PagoEfectivo does not call
-    paid, expire.
+    paid, expire. Those that got no answer are not yielded. A merchant whose questions are
+    not answered several times in a row is left out of the rest.
     """
     config = get_config()
     log = ExchangeLog(config)
@@ -140,7 +141,9 @@ def sync_in_chunks(
         by_merchant: dict[str, list[Payment]] = defaultdict(list)
         for payment in chunk:
             by_merchant[payment.merchant].append(payment)
+        unanswered: set[int] = set()
         for name, payments in by_merchant.items():
+            breaker = Breaker(name, config.options_of(name).cache)
             try:
                 gateway = gateway_for(config.merchant(name), config, log)
             except ImproperlyConfigured as error:
@@ -154,19 +157,28 @@ def sync_in_chunks(
             step = min(step, gateway.largest_batch or step)
             for start in range(0, len(askable), step):
                 batch = askable[start : start + step]
-                report.calls += 1
                 try:
-                    states = gateway.states([ref_of(payment) for payment in batch])
+                    with breaker.asking():
+                        report.calls += 1
+                        states = gateway.states([ref_of(payment) for payment in batch])
+                except Paused as error:
+                    left = askable[start:]
+                    report.failed += len(left)
+                    report.errors.append(str(error))
+                    unanswered.update(payment.pk for payment in left)
+                    queryset = queryset.exclude(merchant=name)
+                    break
                 except PagoEfectivoError as error:
                     report.failed += len(batch)
                     report.errors.append(str(error))
+                    unanswered.update(payment.pk for payment in batch)
                     continue
                 report.asked += len(batch)
                 for payment, state in zip(batch, states, strict=True):
                     report.missing += state is None
                     report.changed += absorb(payment, state, expire_overdue=expire_overdue)
         log.store()
-        yield chunk
+        yield [payment for payment in chunk if payment.pk not in unanswered]
 
 
 def absorb(payment: Payment, state: RemoteState | None, *, expire_overdue: bool = False) -> bool:

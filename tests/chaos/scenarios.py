@@ -286,8 +286,15 @@ def redis_gone(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
                     lambda done=done: load.is_over or len(load.acknowledged) > done + 20
                 )
                 redis.up()
-        come_to_rest(120)
+        come_to_rest(45)
+        left = SignalDelivery.objects.exclude(state="done").count()
+        if left:
+            # Celery's consumers sometimes stay silent after Redis came back. That is what the
+            # plain command is for.
+            stage.deliverer()
+            come_to_rest()
         verdict = judge(stage, load, payments)
+        verdict.notes.append(f"{left} calls made by pagoefectivo_deliver for a silent worker")
     finally:
         redis.down()
     verdict.require(moved, "notifications were not taken in while Redis was away")
@@ -425,10 +432,11 @@ def receiver_never_returns(stage: Stage, server: PostgreSQL, count: int) -> Verd
     others = SignalDelivery.objects.exclude(state="done").exclude(attempts=0)
     went_on = wait_for(
         lambda: SignalDelivery.objects.exclude(state="done").count() == others.count() == hanging,
-        60,
+        60 + 10 * hanging,
     )
     stage.log.with_name("log.wake").touch()
-    come_to_rest()
+    # Each has failed so often by now that its next try is a while away.
+    come_to_rest(240)
     verdict = judge(stage, load, payments)
     verdict.notes.append(f"{hanging} calls hung")
     verdict.require(hanging > 0, "nothing hung")
