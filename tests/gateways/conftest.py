@@ -46,7 +46,7 @@ def installed(
         "MERCHANTS": {"default": contract.entry(live_server.url)},
         "SITE_URL": live_server.url,
         # Long enough for a busy machine to connect, short enough to meet a slow answer.
-        "TIMEOUT": (1, 1),
+        "TIMEOUT": (1.8, 1.8),
     }
     return contract
 
