@@ -63,8 +63,3 @@ def _look() -> None:
     _Found.minutes = (
         None if latest is None else max(0, int((timezone.now() - latest).total_seconds() // 60))
     )
-
-
-def forget_what_was_found() -> None:
-    """Look again at the next request."""
-    _Found.until = 0.0

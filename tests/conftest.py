@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.test import TransactionTestCase
 from django.utils import translation
 
 from django_pagoefectivo.services import delivery
+
+from .servers import PagoEfectivo
 
 _DATABASE_FIXTURES = {"db", "transactional_db", "live_server", "django_db_setup"}
 
@@ -20,7 +24,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     They ran on SQLite. A test that needs the database in a process of its own is marked
     ``database``.
     """
-    if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    if django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return
     kept = [item for item in items if _needs_a_database(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
@@ -53,3 +57,32 @@ def own_deliveries() -> Iterator[None]:
     yield
     delivery._unnoted.clear()
     delivery._dropped.clear()
+
+
+@pytest.fixture
+def configure(settings: Any) -> Callable[..., None]:
+    """Change the ``PAGOEFECTIVO`` setting; ``merchant`` the default merchant, ``api`` the REST
+    API's part."""
+
+    def change(
+        *,
+        merchant: dict[str, Any] | None = None,
+        api: dict[str, Any] | None = None,
+        **values: Any,
+    ) -> None:
+        changed = copy.deepcopy(settings.PAGOEFECTIVO)
+        changed["MERCHANTS"]["default"].update(merchant or {})
+        if api is not None:
+            changed["REST_API"] = {**changed.get("REST_API", {}), **api}
+        changed.update(values)
+        settings.PAGOEFECTIVO = changed
+
+    return change
+
+
+@pytest.fixture
+def pe(configure: Callable[..., None]) -> Iterator[PagoEfectivo]:
+    """PagoEfectivo over real HTTP; the default merchant's calls go there."""
+    with PagoEfectivo() as server:
+        configure(merchant={"BASE_URL": server.url})
+        yield server

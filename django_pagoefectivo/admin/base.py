@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
 from ..rights import PERSONAL_DATA, RECONCILE, may
@@ -76,6 +77,18 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
         if self.deferred_in_list and match and (match.url_name or "").endswith("_changelist"):
             return rows.defer(*self.deferred_in_list)
         return rows
+
+    def one_of(self, request: HttpRequest, rows: QuerySet[_M], object_id: str) -> _M:
+        """The row that an address names, for whoever may look.
+
+        Raises ``PermissionDenied`` for others, whether or not it is there, and ``Http404``.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        found = rows.filter(pk=object_id).first() if object_id.isdecimal() else None
+        if found is None:
+            raise Http404
+        return found
 
     def lookup_for(self, term: str, *, email: bool) -> Q:
         """The rows that a search for ``term`` finds, by e-mail too if ``email``."""

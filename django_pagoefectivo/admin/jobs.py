@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
 from ..conf import get_config
 from ..exceptions import InvalidTransition
@@ -110,11 +112,7 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """How far it is, as JSON."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        job = BulkJob.objects.filter(pk=pk).first()
-        if job is None:
-            raise Http404
+        job = self.one_of(request, BulkJob.objects.all(), str(pk))
         return JsonResponse(
             {
                 "state": job.state,
@@ -125,6 +123,7 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
             }
         )
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -133,14 +132,7 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page of one job. It takes no POST: acts have URLs of their own."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        rows = BulkJob.objects.select_related("user")
-        job = rows.filter(pk=object_id).first() if object_id.isdigit() else None
-        if job is None:
-            raise Http404
+        job = self.one_of(request, BulkJob.objects.select_related("user"), object_id)
         request.current_app = self.admin_site.name
         name = "admin:pagoefectivo_bulkjob_progress"
         failures = [

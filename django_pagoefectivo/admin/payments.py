@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
 from ..discretion import Discretion
 from ..models import Payment
@@ -146,6 +148,7 @@ class PaymentAdmin(ActsAdmin[Payment]):
         }
         return TemplateResponse(request, "django_pagoefectivo/admin/inbox.html", context)
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -154,14 +157,8 @@ class PaymentAdmin(ActsAdmin[Payment]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """The page of one payment. It takes no POST: acts have URLs of their own."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
         rows = self.get_queryset(request).select_related("user", "reconciled_by")
-        payment = rows.filter(pk=object_id).first() if object_id.isdigit() else None
-        if not self.has_view_permission(request, payment):
-            raise PermissionDenied
-        if payment is None:
-            raise Http404
+        payment = self.one_of(request, rows, object_id)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),

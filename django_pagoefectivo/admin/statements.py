@@ -8,18 +8,17 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import QuerySet
 from django.http import (
-    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseNotAllowed,
     HttpResponseRedirect,
 )
 from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
 
 from ..discretion import Discretion
 from ..models import LineState, Statement
@@ -105,6 +104,7 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
         }
         return super().changelist_view(request, extra)
 
+    @method_decorator(require_safe)
     def change_view(
         self,
         request: HttpRequest,
@@ -114,16 +114,13 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
     ) -> HttpResponse:
         """The lines of one statement. It takes no POST: acts have URLs of their own."""
         statement = self._statement(request, object_id)
-        if not isinstance(statement, Statement):
-            return statement
         page = StatementPage(request, self.admin_site, statement)
         return self._part(request, statement, "lines", {"page": page})
 
+    @method_decorator(require_safe)
     def totals_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The sums of each day and currency."""
         statement = self._statement(request, str(pk))
-        if not isinstance(statement, Statement):
-            return statement
         totals = totals_of(statement)
         currencies = dict.fromkeys(total.currency for total in totals)
         context = {
@@ -132,11 +129,10 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
         }
         return self._part(request, statement, "totals", context)
 
+    @method_decorator(require_safe)
     def missing_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The payments of its days that are paid here and in no statement."""
         statement = self._statement(request, str(pk))
-        if not isinstance(statement, Statement):
-            return statement
         if not self.sees_payments(request):
             raise PermissionDenied
         after = request.GET.get("after", "")
@@ -165,7 +161,7 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
     @transaction.non_atomic_requests
     def reconcile_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask, and on POST mark every matched payment as reconciled."""
-        statement = self._found(request, str(pk))
+        statement = self._statement(request, str(pk))
         if not may(request, RECONCILE):
             raise PermissionDenied
         if request.method != "POST":
@@ -200,26 +196,15 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
 
     def export_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Ask, and on POST give the lines as a file."""
-        statement = self._found(request, str(pk))
+        statement = self._statement(request, str(pk))
         context = {"opts": self.opts, "back": self.page_url(statement)}
         return offer(request, self.admin_site, LINES, statement.lines.all(), context)
 
     # -- inside ----------------------------------------------------------------------------
 
-    def _statement(self, request: HttpRequest, object_id: str) -> Statement | HttpResponse:
-        """The statement to look at, or why not."""
-        if request.method not in ("GET", "HEAD"):
-            return HttpResponseNotAllowed(["GET", "HEAD"])
-        return self._found(request, object_id)
-
-    def _found(self, request: HttpRequest, object_id: str) -> Statement:
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        rows: QuerySet[Statement] = self.get_queryset(request).select_related("uploaded_by")
-        found = rows.filter(pk=object_id).first() if object_id.isdigit() else None
-        if found is None:
-            raise Http404
-        return found
+    def _statement(self, request: HttpRequest, object_id: str) -> Statement:
+        rows = self.get_queryset(request).select_related("uploaded_by")
+        return self.one_of(request, rows, object_id)
 
     def _part(
         self, request: HttpRequest, statement: Statement, part: str, context: dict[str, Any]

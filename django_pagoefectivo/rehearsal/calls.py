@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..exceptions import GatewayUnavailable, OutcomeUnknown, PagoEfectivoError
-from ..models import Attention, Status
+from ..models import Attention, Payment, Status
 from ..sandbox import control
 from ..sandbox.faults import ApiFault, NotificationFault, Operation
 from ..services import create_payment
@@ -22,19 +22,15 @@ _CATCH = (
 def cut_before(stage: Stage) -> Iterator[Seen]:
     """The line breaks before PagoEfectivo does anything."""
     order = stage.order()
-    control.arm(ApiFault.CUT_BEFORE, Operation.CREATE)
-    error = _create(order)
-    payment = stage.payments.get(order_reference=order["order_reference"])
-    yield Seen(
+    payment, seen = _cut(
+        stage,
+        order,
+        ApiFault.CUT_BEFORE,
         "the line is cut before the code is made",
         "OutcomeUnknown: the payment is kept, flagged, and not asked for again by itself",
-        f"{_name(error)}; {payment.status}, attention {payment.attention or 'none'}, "
-        f"{stage.codes(payment)} codes at PagoEfectivo",
-        isinstance(error, OutcomeUnknown)
-        and payment.attention == Attention.OUTCOME_UNKNOWN
-        and stage.codes(payment) == 0,
-        _CATCH,
+        codes=0,
     )
+    yield seen
     again = _create({**order, "supersede": True})
     newest = stage.payments.filter(order_reference=order["order_reference"]).latest("pk")
     yield Seen(
@@ -48,20 +44,15 @@ def cut_before(stage: Stage) -> Iterator[Seen]:
 
 def cut_after(stage: Stage) -> Iterator[Seen]:
     """The line breaks after the code is made: its answer is lost, the shopper may pay it."""
-    order = stage.order()
-    control.arm(ApiFault.CUT_AFTER, Operation.CREATE)
-    error = _create(order)
-    payment = stage.payments.get(order_reference=order["order_reference"])
-    yield Seen(
+    payment, seen = _cut(
+        stage,
+        stage.order(),
+        ApiFault.CUT_AFTER,
         "the line is cut after the code is made",
         "OutcomeUnknown: the payment is kept and flagged, and there is just one code",
-        f"{_name(error)}; {payment.status}, attention {payment.attention or 'none'}, "
-        f"{stage.codes(payment)} codes at PagoEfectivo",
-        isinstance(error, OutcomeUnknown)
-        and payment.attention == Attention.OUTCOME_UNKNOWN
-        and stage.codes(payment) == 1,
-        _CATCH,
+        codes=1,
     )
+    yield seen
     code = control.SandboxCode.objects.get(transaction_code=payment.transaction_code)
     sent = control.pay(code.cip, fault=NotificationFault.NEWER_FORM, callback_url=stage.webhook_url)
     stage.settle(payment)
@@ -74,6 +65,26 @@ def cut_after(stage: Stage) -> Iterator[Seen]:
         payment.is_paid and right,
         "Run manage.py pagoefectivo_doctor. See that receivers find the order by "
         "payment.order_reference and not by the CIP, which was never known.",
+    )
+
+
+def _cut(
+    stage: Stage, order: dict[str, Any], fault: ApiFault, did: str, must: str, *, codes: int
+) -> tuple[Payment, Seen]:
+    """The payment that is left when the create call is cut, and what was seen of it."""
+    control.arm(fault, Operation.CREATE)
+    error = _create(order)
+    payment = stage.payments.get(order_reference=order["order_reference"])
+    made = stage.codes(payment)
+    return payment, Seen(
+        did,
+        must,
+        f"{_name(error)}; {payment.status}, attention {payment.attention or 'none'}, "
+        f"{made} codes at PagoEfectivo",
+        isinstance(error, OutcomeUnknown)
+        and payment.attention == Attention.OUTCOME_UNKNOWN
+        and made == codes,
+        _CATCH,
     )
 
 

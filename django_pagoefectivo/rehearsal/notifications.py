@@ -117,29 +117,28 @@ def _once(stage: Stage, pk: int, sent: list[SentNotification], did: str) -> Iter
 
 def forged(stage: Stage) -> Iterator[Seen]:
     """Signed by nobody."""
-    payment = stage.create()
-    sent = stage.pay(payment, NotificationFault.WRONG_SIGNATURE)
-    right, seen = stage.told(payment, "payment_confirmed", times=0)
-    yield Seen(
-        "somebody who does not have the key says that it is paid",
-        "the webhook answers 403 and nothing changes",
-        f"it answered {_said(sent)}, the payment is {payment.status}; {seen}",
-        set(statuses(sent)) == {403} and payment.status == Status.PENDING and right,
-        _FORGED,
-    )
+    did = "somebody who does not have the key says that it is paid"
+    yield from _refused(stage, NotificationFault.WRONG_SIGNATURE, did, 403, _FORGED)
 
 
 def missing_fields(stage: Stage) -> Iterator[Seen]:
     """Signed, but without the amount."""
+    did = "a signed notification comes without its amount"
+    yield from _refused(stage, NotificationFault.MISSING_FIELD, did, 400, _WAY)
+
+
+def _refused(
+    stage: Stage, fault: NotificationFault, did: str, answer: int, mend: str
+) -> Iterator[Seen]:
     payment = stage.create()
-    sent = stage.pay(payment, NotificationFault.MISSING_FIELD)
+    sent = stage.pay(payment, fault)
     right, seen = stage.told(payment, "payment_confirmed", times=0)
     yield Seen(
-        "a signed notification comes without its amount",
-        "the webhook answers 400 and nothing changes",
+        did,
+        f"the webhook answers {answer} and nothing changes",
         f"it answered {_said(sent)}, the payment is {payment.status}; {seen}",
-        set(statuses(sent)) == {400} and payment.status == Status.PENDING and right,
-        _WAY,
+        set(statuses(sent)) == {answer} and payment.status == Status.PENDING and right,
+        mend,
     )
 
 

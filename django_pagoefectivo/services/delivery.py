@@ -326,8 +326,8 @@ def _catch_up() -> None:
         made = {"state": DeliveryState.DONE, "finished_at": timezone.now()}
         update_if(SignalDelivery, row.pk, {**made, "claimed_by": "", "last_error": ""}, _mine(row))
         _unnoted.pop(row.pk, None)
-    while _dropped:
-        pk = _dropped.pop()
+    for pk in list(_dropped):
+        _dropped.discard(pk)
         try:
             SignalDelivery.objects.filter(
                 pk=pk, state=DeliveryState.PENDING, claimed_by=own_identity()

@@ -92,9 +92,14 @@ def _metadata(payment: Payment, discretion: Discretion) -> str:
     return json.dumps(payment.metadata, ensure_ascii=False) if payment.metadata else ""
 
 
-def _reconciled_by(payment: Payment, discretion: Discretion) -> str:
-    by = payment.reconciled_by
-    return discretion.text(by.get_username(), None) if by else ""
+def _person(heading: _StrOrPromise, name: str) -> Column[Any]:
+    """Who of the staff did it: a user name, which may be an e-mail address."""
+
+    def name_of(row: Any, discretion: Discretion) -> str:
+        by = getattr(row, name)
+        return discretion.text(by.get_username(), None) if by else ""
+
+    return Column(heading, name_of)
 
 
 PAYMENTS: Table[Payment] = Table(
@@ -120,7 +125,7 @@ PAYMENTS: Table[Payment] = Table(
         _shown(_("Needs attention"), "attention"),
         _payment_text(_("Why"), "attention_note"),
         _plain(_("Reconciled (Lima)"), "reconciled_at"),
-        Column(_("Reconciled by"), _reconciled_by),
+        _person(_("Reconciled by"), "reconciled_by"),
         _plain(_("E-mail"), "customer_email", personal=True),
         _plain(_("First name"), "customer_first_name", personal=True),
         _plain(_("Last name"), "customer_last_name", personal=True),
@@ -145,11 +150,6 @@ def _line_text(heading: _StrOrPromise, name: str) -> Column[StatementLine]:
     return Column(heading, lambda row, discretion: discretion.text(getattr(row, name), row.payment))
 
 
-def _settled_by(line: StatementLine, discretion: Discretion) -> str:
-    by = line.settled_by
-    return discretion.text(by.get_username(), None) if by else ""
-
-
 LINES: Table[StatementLine] = Table(
     "lines",
     (
@@ -172,7 +172,7 @@ LINES: Table[StatementLine] = Table(
         ),
         _line_text(_("Comment"), "comment"),
         _plain(_("Put aside (Lima)"), "settled_at"),
-        Column(_("Put aside by"), _settled_by),
+        _person(_("Put aside by"), "settled_by"),
     ),
     related=("payment", "settled_by"),
 )

@@ -41,6 +41,7 @@ from ..models import (
 )
 from .delivery import retry_now
 from .payments import cancel_payment, extend_payment
+from .staff_entries import staff_entry
 from .state_machine import Decision, Fact, decide
 from .sync import SyncReport, can_sync, sync_payment, sync_payments
 from .transactions import StateChanged, repeated_on_conflict
@@ -90,7 +91,7 @@ def ask(payment: Payment, *, user: User) -> Payment:
             payment=payment,
         )
     sync_payment(payment)
-    _entry(payment, user, EntryKind.CHANGE, f"Asked PagoEfectivo; the payment is {payment.status}.")
+    staff_entry(payment, user, f"Asked PagoEfectivo; the payment is {payment.status}.").save()
     return payment
 
 
@@ -117,7 +118,7 @@ def ask_many(payments: PaymentQuerySet, *, user: User) -> SyncReport:
         total.failed += report.failed
         total.errors += report.errors
         TimelineEntry.objects.bulk_create(
-            _new_entry(payment, user, EntryKind.CHANGE, "Asked PagoEfectivo.") for payment in chosen
+            staff_entry(payment, user, "Asked PagoEfectivo.") for payment in chosen
         )
     return total
 
@@ -161,7 +162,7 @@ def reconcile(payment: Payment, *, user: User) -> Payment:
             pk=payment.pk, status__in=PAID_STATUSES, reconciled_at=None
         ).update(reconciled_at=now, reconciled_by=user, updated_at=now)
         if written:
-            _entry(payment, user, EntryKind.CHANGE, "Marked as reconciled.")
+            staff_entry(payment, user, "Marked as reconciled.").save()
             return
         current = Payment.objects.select_related("reconciled_by").get(pk=payment.pk)
         if current.reconciled_at is not None:
@@ -182,7 +183,7 @@ def reconcile(payment: Payment, *, user: User) -> Payment:
 
 def add_note(payment: Payment, *, user: User, note: str) -> None:
     """Add what ``user`` has to say to the timeline of ``payment``."""
-    _entry(payment, user, EntryKind.NOTE, _words("note", note))
+    staff_entry(payment, user, _words("note", note), kind=EntryKind.NOTE).save()
 
 
 def settle(payment: Payment, *, user: User, note: str, seen: str) -> Payment:
@@ -370,7 +371,7 @@ def link_event(event: WebhookEvent, payment: Payment, *, user: User, note: str =
         if made.to_status:
             tell(current, made, _actor(user), event=event, note=linked)
         else:
-            _entry(current, user, EntryKind.CHANGE, linked, event=event)
+            staff_entry(current, user, linked, event=event).save()
             tell(current, made, _actor(user), event=event)
 
     return _done(payment, work)
@@ -410,7 +411,7 @@ def retry(delivery: SignalDelivery, *, user: User) -> bool:
             payment=delivery.payment,
         )
     result = "it succeeded" if succeeded else "it failed again"
-    _entry(delivery.payment, user, EntryKind.CHANGE, f"{_called(delivery)}: {result}.")
+    staff_entry(delivery.payment, user, f"{_called(delivery)}: {result}.").save()
     return succeeded
 
 
@@ -444,41 +445,6 @@ def _words(field: str, text: str) -> str:
     return words
 
 
-def _new_entry(
-    payment: Payment,
-    user: User,
-    kind: EntryKind,
-    note: str,
-    *,
-    reason: str = "",
-    event: WebhookEvent | None = None,
-) -> TimelineEntry:
-    actor = _actor(user)
-    return TimelineEntry(
-        payment=payment,
-        event=event,
-        kind=kind,
-        source=actor.source,
-        actor=user,
-        actor_name=actor.name,
-        reason=reason,
-        note=note,
-    )
-
-
-def _entry(
-    payment: Payment,
-    user: User,
-    kind: EntryKind,
-    note: str,
-    *,
-    reason: str = "",
-    event: WebhookEvent | None = None,
-) -> None:
-    entry = _new_entry(payment, user, kind, note, reason=reason, event=event)
-    entry.save(force_insert=True)
-
-
 def _done(payment: Payment, work: Callable[[], None]) -> Payment:
     repeated_on_conflict(work)
     payment.refresh_from_db()
@@ -498,7 +464,7 @@ def _settle(current: Payment, user: User, note: str) -> None:
     if cleared != 1:
         raise StateChanged
     current.attention = current.attention_note = ""
-    _entry(current, user, EntryKind.SETTLED, note, reason=reason)
+    staff_entry(current, user, note, kind=EntryKind.SETTLED, reason=reason).save()
 
 
 def _pay(

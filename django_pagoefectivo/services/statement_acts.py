@@ -15,7 +15,6 @@ from django.utils import timezone
 
 from ..exceptions import InvalidTransition
 from ..models import (
-    EntryKind,
     LineState,
     Payment,
     Source,
@@ -25,10 +24,10 @@ from ..models import (
 )
 from . import staff
 from .staff import AlreadyDone, in_lima
+from .staff_entries import staff_entry
 from .statement_matching import OPEN_STATES, PAYING_STATES, WAS_PAID, beside, compare, paying_lines
 from .statements import BATCH
 from .transactions import repeated_on_conflict
-from .transitions import Actor
 from .validation import valid_text
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def link(
             _refuse_twice(now, payment)
         state, problem = compare(now, payment, by_hand=True)
         _write(now, payment=payment, state=state, problem=problem)
-        _tell(payment, user, f"Linked {_name(now)}. {text}".strip())
+        staff_entry(payment, user, f"Linked {_name(now)}. {text}".strip()).save()
 
     repeated_on_conflict(work)
     line.refresh_from_db()
@@ -115,7 +114,7 @@ def discard(line: StatementLine, *, user: User, comment: str) -> StatementLine:
         if not written:
             raise _refusal(seen)
         if seen.payment is not None:
-            _tell(seen.payment, user, f"Put aside {_name(seen)}: {text}")
+            staff_entry(seen.payment, user, f"Put aside {_name(seen)}: {text}").save()
 
     repeated_on_conflict(work)
     line.refresh_from_db()
@@ -158,7 +157,7 @@ def _reconcile(statement: Statement, payments: set[int], user: User) -> int:
             # The ones just written and no others: somebody may have been faster with some.
             mine = chosen.filter(reconciled_at=now, reconciled_by=user).order_by("pk")
             note = f"Marked as reconciled: matched in statement {statement.file_name}."
-            TimelineEntry.objects.bulk_create(_entry(payment, user, note) for payment in mine)
+            TimelineEntry.objects.bulk_create(staff_entry(payment, user, note) for payment in mine)
         return written
 
     return repeated_on_conflict(work)
@@ -236,18 +235,3 @@ def _who_settled(seen: StatementLine) -> str:
 
 def _name(line: StatementLine) -> str:
     return f"Line {line.number} of {line.statement.file_name}"
-
-
-def _entry(payment: Payment, user: User, note: str) -> TimelineEntry:
-    return TimelineEntry(
-        payment=payment,
-        kind=EntryKind.CHANGE,
-        source=Source.STAFF,
-        actor=user,
-        actor_name=Actor(Source.STAFF, user).name,
-        note=note,
-    )
-
-
-def _tell(payment: Payment, user: User, note: str) -> None:
-    _entry(payment, user, note).save(force_insert=True)

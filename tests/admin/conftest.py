@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import responses
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
@@ -29,6 +29,7 @@ from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
 from django_pagoefectivo.testing import make_payment
 from django_pagoefectivo.testing.captured import listening
 from django_pagoefectivo.testing.factories import event_fields
+from tests.people import browser_of, member_of_staff
 
 BASE = "http://127.0.0.1:9/v1"
 EMAIL = "rosa.quispe@correo.example"
@@ -49,26 +50,13 @@ ROLES = {
 
 def person(role: str) -> User:
     """A member of staff with the rights of ``role``."""
-    user, made = User.objects.get_or_create(username=role, defaults={"is_staff": True})
-    if made:
-        wanted = Permission.objects.filter(
-            codename__in=ROLES[role], content_type__app_label="pagoefectivo"
-        )
-        assert wanted.count() == len(ROLES[role])
-        user.user_permissions.set(wanted)
-    return user
+    return member_of_staff(role, ROLES[role])
 
 
 @pytest.fixture
 def as_role(db: None) -> Callable[[str], Client]:
     """A browser in which somebody of a role is logged in."""
-
-    def login(role: str) -> Client:
-        client = Client()
-        client.force_login(person(role))
-        return client
-
-    return login
+    return lambda role: browser_of(person(role))
 
 
 def make_flagged(reason: str, status: str = "pending", note: str = "Look.", **fields: Any) -> Any:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection, connections
 
 from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.models import (
@@ -25,34 +22,12 @@ from django_pagoefectivo.services import jobs, staff, statement_acts
 from django_pagoefectivo.services.transactions import StateChanged, repeated_on_conflict
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
 from django_pagoefectivo.testing import notify
+from tests.promises.kit import at_once
 
 from .conftest import ROLES, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 8
-
-
-def at_once(*works: Callable[[], Any]) -> list[Any]:
-    """Run all at the same instant on connections of their own; their results or errors."""
-    barrier = threading.Barrier(len(works))
-    results: list[Any] = [None] * len(works)
-
-    def run(index: int, work: Callable[[], Any]) -> None:
-        try:
-            connection.ensure_connection()
-            barrier.wait(30)
-            results[index] = work()
-        except Exception as error:  # noqa: BLE001
-            results[index] = error
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 def pay_twice(payment: Payment) -> None:

@@ -350,3 +350,10 @@ def test_rows_that_are_not_there_are_told_only_to_those_who_may_look() -> None:
         url = reverse(f"admin:pagoefectivo_{model._meta.model_name}_change", args=[987654])
         assert viewer.get(url).status_code in (302, 404)
         assert outsider.get(url).status_code == 403
+
+
+@pytest.mark.parametrize("number", ["²", "٣²", "0", "9" * 40, "-1", "1.5", "x"])
+@pytest.mark.parametrize("model", ["payment", "bulkjob", "statement"])
+def test_an_address_that_names_no_row(admin_client: Client, model: str, number: str) -> None:
+    answer = admin_client.get(f"/admin/pagoefectivo/{model}/{number}/change/")
+    assert answer.status_code == 404

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.messages import get_messages
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -18,6 +18,7 @@ from django.test import Client
 from django_pagoefectivo.models import Payment, Statement
 from django_pagoefectivo.services import statements
 from tests.admin.conftest import make_payment, pago  # noqa: F401 - fixtures of these tests too
+from tests.people import browser_of, member_of_staff
 
 URL = "/admin/pagoefectivo/statement/"
 LINE_URL = "/admin/pagoefectivo/statementline/"
@@ -41,26 +42,13 @@ ROLES = {
 
 def person(role: str) -> User:
     """A member of staff with the rights of ``role``."""
-    user, made = User.objects.get_or_create(username=role, defaults={"is_staff": True})
-    if made:
-        wanted = Permission.objects.filter(
-            codename__in=ROLES[role], content_type__app_label="pagoefectivo"
-        )
-        assert wanted.count() == len(ROLES[role])
-        user.user_permissions.set(wanted)
-    return user
+    return member_of_staff(role, ROLES[role])
 
 
 @pytest.fixture
 def as_role(db: None) -> Callable[[str], Client]:
     """A browser in which somebody of a role is logged in."""
-
-    def login(role: str) -> Client:
-        client = Client()
-        client.force_login(person(role))
-        return client
-
-    return login
+    return lambda role: browser_of(person(role))
 
 
 @pytest.fixture(autouse=True)

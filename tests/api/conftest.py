@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +9,6 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
 from rest_framework.test import APIClient
-
-from tests.servers import PagoEfectivo
 
 PAYMENTS = "/pagoefectivo/api/payments/"
 STATISTICS = "/pagoefectivo/api/statistics/"
@@ -49,34 +46,6 @@ def _clean_cache() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture
-def configure(settings: Any) -> Callable[..., None]:
-    """Change the ``PAGOEFECTIVO`` setting; ``merchant`` the default merchant, ``api`` the REST
-    API's part."""
-
-    def change(
-        *,
-        merchant: dict[str, Any] | None = None,
-        api: dict[str, Any] | None = None,
-        **values: Any,
-    ) -> None:
-        changed = copy.deepcopy(settings.PAGOEFECTIVO)
-        changed["MERCHANTS"]["default"].update(merchant or {})
-        changed["REST_API"] = {**changed.get("REST_API", {}), **(api or {})}
-        changed.update(values)
-        settings.PAGOEFECTIVO = changed
-
-    return change
-
-
-@pytest.fixture
-def pe(configure: Callable[..., None]) -> Iterator[PagoEfectivo]:
-    """PagoEfectivo over real HTTP; the default merchant's calls go there."""
-    with PagoEfectivo() as server:
-        configure(merchant={"BASE_URL": server.url})
-        yield server
 
 
 @pytest.fixture

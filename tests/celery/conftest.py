@@ -20,11 +20,11 @@ import pytest
 from celery import Celery, current_app
 
 from django_pagoefectivo import broker as publishing
-from tests.promises.conftest import _own_urls, configure, pe, probe
+from tests.promises.conftest import _own_urls, probe
 from tests.promises.kit import listening
 from tests.promises.test_crashes import database_url
 
-__all__ = ["_own_urls", "configure", "pe", "probe"]
+__all__ = ["_own_urls", "probe"]
 
 BROKERS = {
     "redis": "redis://127.0.0.1:6379/9",

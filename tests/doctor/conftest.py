@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,19 +18,6 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
-
-
-@pytest.fixture
-def configure(settings: Any) -> Callable[..., None]:
-    """Change the ``PAGOEFECTIVO`` setting; ``merchant`` changes the default merchant."""
-
-    def change(*, merchant: dict[str, Any] | None = None, **values: Any) -> None:
-        changed = copy.deepcopy(settings.PAGOEFECTIVO)
-        changed["MERCHANTS"]["default"].update(merchant or {})
-        changed.update(values)
-        settings.PAGOEFECTIVO = changed
-
-    return change
 
 
 class Report(list[Finding]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 from django.core.cache import cache
@@ -11,6 +12,13 @@ from django.core.cache import cache
 from django_pagoefectivo.gateways import CipGateway, Exchange
 from django_pagoefectivo.gateways import tokens as token_module
 from django_pagoefectivo.gateways import transport as transport_module
+from django_pagoefectivo.models import Payment
+from django_pagoefectivo.signals import (
+    payment_confirmed,
+    payment_expired,
+    payment_failed,
+    payment_flagged,
+)
 
 from .contracts import ALL, Contract
 from .samples import MakeGateway, merchant_at
@@ -79,3 +87,24 @@ def make_gateway(server: WireServer, exchanges: list[Exchange]) -> MakeGateway:
 @pytest.fixture
 def gateway(make_gateway: MakeGateway) -> CipGateway:
     return make_gateway()
+
+
+def _receiver(*, payment: Payment, source: str, event: Any, **kwargs: Any) -> None:
+    """What a shop's receiver looks like."""
+
+
+@pytest.fixture
+def told() -> Iterator[dict[str, Any]]:
+    """A shop that listens; its receivers by what they are told."""
+    signals = {
+        "confirmed": payment_confirmed,
+        "expired": payment_expired,
+        "failed": payment_failed,
+        "flagged": payment_flagged,
+    }
+    spies = {name: create_autospec(_receiver) for name in signals}
+    for name, signal in signals.items():
+        signal.connect(spies[name], dispatch_uid=f"told.{name}", weak=False)
+    yield spies
+    for name, signal in signals.items():
+        signal.disconnect(dispatch_uid=f"told.{name}")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 import time_machine
@@ -20,7 +19,6 @@ from django_pagoefectivo.models import WebhookEvent as Event
 from django_pagoefectivo.sandbox import control
 from django_pagoefectivo.sandbox.control import ApiFault, NotificationFault, SandboxCode
 from django_pagoefectivo.services import Customer, create_payment, deliver_due, poll, sync_payment
-from django_pagoefectivo.signals import payment_confirmed, payment_expired, payment_flagged
 
 from .contracts import CIP, PAYMENT, Contract
 
@@ -34,25 +32,6 @@ def contract(request: pytest.FixtureRequest) -> Contract:
     """Both contracts; one of a shop's own behaves like the one that it extends."""
     chosen: Contract = request.param
     return chosen
-
-
-def _receiver(*, payment: Payment, source: str, event: Any, **kwargs: Any) -> None:
-    """What a shop's receiver looks like."""
-
-
-@pytest.fixture
-def told() -> Iterator[dict[str, Any]]:
-    signals = {
-        "confirmed": payment_confirmed,
-        "expired": payment_expired,
-        "flagged": payment_flagged,
-    }
-    spies = {name: create_autospec(_receiver) for name in signals}
-    for name, signal in signals.items():
-        signal.connect(spies[name], dispatch_uid=f"doubt.{name}", weak=False)
-    yield spies
-    for name, signal in signals.items():
-        signal.disconnect(dispatch_uid=f"doubt.{name}")
 
 
 @pytest.fixture

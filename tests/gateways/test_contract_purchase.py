@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
-from unittest.mock import create_autospec
 
 import pytest
 import time_machine
@@ -35,31 +33,10 @@ from django_pagoefectivo.services import (
     sync_payment,
     sync_payments,
 )
-from django_pagoefectivo.signals import payment_confirmed, payment_failed, payment_flagged
 
 from .contracts import PAYMENT, Contract
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-def _receiver(*, payment: Payment, source: str, event: Any, **kwargs: Any) -> None:
-    """What a shop's receiver looks like."""
-
-
-@pytest.fixture
-def told() -> Iterator[dict[str, Any]]:
-    """A shop that listens; calls by the signal's name."""
-    signals = {
-        "confirmed": payment_confirmed,
-        "failed": payment_failed,
-        "flagged": payment_flagged,
-    }
-    spies = {name: create_autospec(_receiver) for name in signals}
-    for name, signal in signals.items():
-        signal.connect(spies[name], dispatch_uid=f"contract.{name}", weak=False)
-    yield spies
-    for name, signal in signals.items():
-        signal.disconnect(dispatch_uid=f"contract.{name}")
 
 
 def buy(reference: str = "A-1001", **changes: Any) -> Payment:

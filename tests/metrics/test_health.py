@@ -20,9 +20,9 @@ HEALTH = "/pagoefectivo/health/"
 
 @pytest.fixture(autouse=True)
 def _look_again() -> Iterator[None]:
-    health.forget_what_was_found()
+    health._Found.until = 0.0
     yield
-    health.forget_what_was_found()
+    health._Found.until = 0.0
 
 
 def test_a_new_installation(client: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -94,16 +93,3 @@ def make_payment(db: None) -> Callable[..., Payment]:
         return payment
 
     return make
-
-
-@pytest.fixture
-def configure(settings: Any) -> Callable[..., None]:
-    """Change the ``PAGOEFECTIVO`` setting; ``merchant`` changes the default merchant."""
-
-    def change(*, merchant: dict[str, Any] | None = None, **values: Any) -> None:
-        changed = copy.deepcopy(settings.PAGOEFECTIVO)
-        changed["MERCHANTS"]["default"].update(merchant or {})
-        changed.update(values)
-        settings.PAGOEFECTIVO = changed
-
-    return change

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,19 +50,6 @@ ROWS = (
     SandboxNotification,
 )
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
-
-
-@pytest.fixture
-def configure(settings: Any) -> Callable[..., None]:
-    """Change the ``PAGOEFECTIVO`` setting; ``merchant`` changes the default merchant."""
-
-    def change(*, merchant: dict[str, Any] | None = None, **values: Any) -> None:
-        changed = copy.deepcopy(settings.PAGOEFECTIVO)
-        changed["MERCHANTS"]["default"].update(merchant or {})
-        changed.update(values)
-        settings.PAGOEFECTIVO = changed
-
-    return change
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """The promises' fixtures serve here, too."""
 
-from tests.promises.conftest import _own_urls, configure, pe
+from tests.promises.conftest import _own_urls
 
-__all__ = ["_own_urls", "configure", "pe"]
+__all__ = ["_own_urls"]
