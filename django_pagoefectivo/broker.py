@@ -135,7 +135,8 @@ def _connect(app: Celery) -> Connection:
             "retry_on_timeout": False,
         }
     elif transport == "amqp":
-        options |= {"read_timeout": PATIENCE, "write_timeout": PATIENCE}
+        # Without the broker's word for it, what went into a dead connection counts as sent.
+        options |= {"read_timeout": PATIENCE, "write_timeout": PATIENCE, "confirm_publish": True}
     connection: Connection = app.connection_for_write(
         connect_timeout=PATIENCE, transport_options=options
     )
