@@ -56,12 +56,12 @@ def cut_after(stage: Stage) -> Iterator[Seen]:
     code = control.SandboxCode.objects.get(transaction_code=payment.transaction_code)
     sent = control.pay(code.cip, fault=NotificationFault.NEWER_FORM, callback_url=stage.webhook_url)
     stage.settle(payment)
-    right, seen = stage.told(payment, "payment_confirmed")
+    right, told = stage.told(payment, "payment_confirmed")
     yield Seen(
         "the shopper, who has the code by mail, pays it",
         "the notification finds the payment by its transaction code, and the shop is told once",
         f"answered {', '.join(str(s) for one in sent for s in one.statuses)}, {payment.status}; "
-        f"{seen}",
+        f"{told}",
         payment.is_paid and right,
         "Run manage.py pagoefectivo_doctor. See that receivers find the order by "
         "payment.order_reference and not by the CIP, which was never known.",
