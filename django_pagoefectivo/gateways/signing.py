@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 #: What is signed to name a key; no notification is signed like that.
 _LABEL = b"django-pagoefectivo: the label of a key"
+_SPACE = b" \t\r\n"
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]|\\.)*"?)|[ \t\r\n]+', re.DOTALL)
 
 
@@ -39,6 +40,9 @@ def compact(body: bytes) -> bytes:
     indented. Parsing and dumping again would turn ``22.50`` into ``22.5``, so the bytes
     are scanned instead.
     """
+    if len(body.translate(None, _SPACE)) == len(body):
+        # As most are sent; scanning costs more than all the rest of a verification.
+        return body
     return _STRING_OR_SPACE.sub(rb"\1", body)
 
 

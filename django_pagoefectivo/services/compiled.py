@@ -12,15 +12,18 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from django.db import connections, router
-from django.db.models import Field, Model, QuerySet
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, Field, Model, QuerySet, TextField
 from django.db.models.sql import InsertQuery
 from django.db.models.sql.compiler import SQLCompiler
 
 M = TypeVar("M", bound=Model)
 Value = str | datetime
+_Column: TypeAlias = "Field[Any, Any]"
+_TEXTS = frozenset({CharField, TextField})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,27 +115,45 @@ def insert(row: Model) -> None:
     alias = router.db_for_write(model, instance=row)
     connection = connections[alias]
     sql, fields = _insert_of(model, alias, connection.vendor)
-    values = [field.get_db_prep_save(field.pre_save(row, add=True), connection) for field in fields]
+    values = [prepared(field, row, connection) for field in fields]
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         if connection.features.can_return_columns_from_insert:
-            row.pk = cursor.fetchone()[0]
+            key = cursor.fetchone()[0]
         else:
-            table, key = model._meta.db_table, model._meta.pk.column
-            row.pk = connection.ops.last_insert_id(cursor, table, str(key))
+            table, column = model._meta.db_table, str(model._meta.pk.column)
+            key = connection.ops.last_insert_id(cursor, table, column)
+    is_stored(row, key, alias)
+
+
+def prepared(field: _Column, row: Model, connection: BaseDatabaseWrapper) -> Any:
+    """What is written into ``field`` of a new ``row``."""
+    if field.__class__ in _TEXTS and (text := getattr(row, field.attname)).__class__ is str:
+        # These fields write a text as it is, and most fields of a row are such.
+        return text
+    return field.get_db_prep_save(field.pre_save(row, add=True), connection)
+
+
+def is_stored(row: Model, key: Any, alias: str) -> None:
+    """Note that ``row`` is in the database ``alias`` now, under ``key``."""
+    row.pk = key
     row._state.adding, row._state.db = False, alias
 
 
-@lru_cache(maxsize=64)
-def _insert_of(
-    model: type[Model], alias: str, vendor: str
-) -> tuple[str, tuple[Field[Any, Any], ...]]:
-    """The SQL that inserts one row, and the fields whose values it takes in turn."""
-    fields = tuple(
+@lru_cache(maxsize=16)
+def written_fields(model: type[Model]) -> tuple[_Column, ...]:
+    """The fields that a new row of ``model`` gives values for."""
+    return tuple(
         field
         for field in model._meta.local_concrete_fields
         if not field.primary_key and not field.generated
     )
+
+
+@lru_cache(maxsize=64)
+def _insert_of(model: type[Model], alias: str, vendor: str) -> tuple[str, tuple[_Column, ...]]:
+    """The SQL that inserts one row, and the fields whose values it takes in turn."""
+    fields = written_fields(model)
     query = InsertQuery(model)
     query.insert_values(fields, [model()])
     compiler = query.get_compiler(using=alias)
@@ -142,41 +163,79 @@ def _insert_of(
     return sql, fields
 
 
-def update_if(
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A statement or a part of one, and its parameters."""
+
+    text: str
+    params: tuple[Any, ...]
+
+
+def update_of(
+    connection: BaseDatabaseWrapper,
     model: type[Model],
-    pk: Any,
     changes: Mapping[str, Any],
     expected: Mapping[str, Any],
     *,
+    unless: Mapping[str, Any] | None = None,
     add_one: Sequence[str] = (),
-) -> bool:
-    """Write ``changes`` to the row ``pk`` if it still has the ``expected`` values; whether so.
+) -> Sql:
+    """Write ``changes`` to the rows that have the ``expected`` values and none of ``unless``.
 
-    Both map names of fields to values, those of ``expected`` are not ``None``. The numbers in
+    All map names of fields to values, those of the conditions are not ``None``. The numbers in
     the fields ``add_one`` grow by one.
     """
-    alias = router.db_for_write(model)
-    connection = connections[alias]
     quoted = connection.ops.quote_name
     params: list[Any] = []
 
-    def equations(values: Mapping[str, Any]) -> list[str]:
+    def equations(values: Mapping[str, Any], sign: str = "=") -> list[str]:
         fields = [(_column_of(model, name), value) for name, value in values.items()]
         params.extend(field.get_db_prep_save(value, connection) for field, value in fields)
-        return [f"{quoted(str(field.column))} = %s" for field, _value in fields]
+        return [f"{quoted(str(field.column))} {sign} %s" for field, _value in fields]
 
     grown = [quoted(str(_column_of(model, name).column)) for name in add_one]
     sets = ", ".join([*equations(changes), *(f"{column} = {column} + 1" for column in grown)])
-    conditions = " AND ".join(equations({model._meta.pk.name: pk, **expected}))
+    conditions = " AND ".join([*equations(expected), *equations(unless or {}, "<>")])
     table = quoted(model._meta.db_table)
+    # No value is in this text, only names that the models have.
+    return Sql(f"UPDATE {table} SET {sets} WHERE {conditions}", tuple(params))  # noqa: S608
+
+
+def update_if(
+    model: type[Model],
+    changes: Mapping[str, Any],
+    expected: Mapping[str, Any],
+    *,
+    unless: Mapping[str, Any] | None = None,
+    add_one: Sequence[str] = (),
+) -> bool:
+    """Make the update that ``update_of`` describes; whether it found just one row."""
+    connection = connections[router.db_for_write(model)]
+    update = update_of(connection, model, changes, expected, unless=unless, add_one=add_one)
     with connection.cursor() as cursor:
-        # No value is in this text, only names that the models have.
-        cursor.execute(f"UPDATE {table} SET {sets} WHERE {conditions}", params)  # noqa: S608
+        cursor.execute(update.text, update.params)
         return bool(cursor.rowcount == 1)
 
 
-def _column_of(model: type[Model], name: str) -> Field[Any, Any]:
-    field = model._meta.get_field(name)
+def no_other_row(connection: BaseDatabaseWrapper, row: Model, same: Mapping[str, Any]) -> Sql:
+    """The condition that no row but ``row`` has the values ``same``, for its update."""
+    quoted = connection.ops.quote_name
+    model = type(row)
+    fields = [(_column_of(model, name), value) for name, value in same.items()]
+    conditions = [f"other.{quoted(str(field.column))} = %s" for field, _value in fields]
+    conditions.append(f"other.{quoted(str(_column_of(model, 'pk').column))} <> %s")
+    values = [field.get_db_prep_save(value, connection) for field, value in fields]
+    table = quoted(model._meta.db_table)
+    return Sql(
+        # No value is in this text, only names that the models have.
+        f"NOT EXISTS (SELECT 1 FROM {table} other WHERE {' AND '.join(conditions)})",  # noqa: S608
+        (*values, row.pk),
+    )
+
+
+@lru_cache(maxsize=256)
+def _column_of(model: type[Model], name: str) -> _Column:
+    field = model._meta.pk if name == "pk" else model._meta.get_field(name)
     if not isinstance(field, Field):
         raise TypeError(f"{model.__name__}.{name} is no column.")
     return field

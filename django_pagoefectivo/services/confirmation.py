@@ -8,10 +8,10 @@ from typing import Any
 from ..conf import get_config
 from ..gateways import gateway_class
 from ..models import Outcome, Payment, Status, WebhookEvent
+from .applying import apply_notification
 from .sync import sync_payment
 from .transactions import repeated_on_conflict
 from .transitions import read_again
-from .webhooks import apply_notification
 
 _WAS_PAID = (Status.PAID, Status.REFUNDED)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -28,10 +28,11 @@ from ..gateways.masking import masker
 from ..models import DeliveryState, Payment, SignalDelivery, WebhookEvent
 from ..signals import SIGNALS
 from .claims import is_dead, machine_prefix, own_identity
-from .compiled import insert, update_if
+from .compiled import update_if
 from .handover import hands_over, wake
 from .heartbeat import Duty, beat
 from .time_limit import time_limit
+from .writes import AT_ONCE, Writes
 
 logger = logging.getLogger("django_pagoefectivo.delivery")
 
@@ -70,10 +71,16 @@ class DeliveryReport:
     failed: int = 0
 
 
-def owe(payment: Payment, told: Sequence[Told], event: WebhookEvent | None = None) -> None:
+def owe(
+    payment: Payment,
+    told: Sequence[Told],
+    event: WebhookEvent | None = None,
+    *,
+    writes: Writes = AT_ONCE,
+) -> None:
     """Write down whom to tell, in the running transaction; call them after its commit.
 
-    Costs one statement, and none if nobody listens.
+    Costs one statement at the most, and none if nobody listens.
     """
     mode = get_config().signal_delivery
     inline = mode == "inline"
@@ -96,15 +103,11 @@ def owe(payment: Payment, told: Sequence[Told], event: WebhookEvent | None = Non
     ]
     if not rows:
         return
-    if len(rows) > 1 and connection.features.can_return_rows_from_bulk_insert:
-        SignalDelivery.objects.bulk_create(rows)
-    else:
-        for row in rows:
-            insert(row)
+    writes.insert(rows)
     if inline:
-        transaction.on_commit(lambda: _deliver_claimed(rows), robust=True)
+        writes.then(lambda: _deliver_claimed(rows))
     elif hands_over(mode):
-        transaction.on_commit(lambda: wake(mode, [row.pk for row in rows]), robust=True)
+        writes.then(lambda: wake(mode, [row.pk for row in rows]))
 
 
 def deliver_due(
@@ -324,7 +327,7 @@ def _catch_up() -> None:
     """
     for row in list(_unnoted.values()):
         made = {"state": DeliveryState.DONE, "finished_at": timezone.now()}
-        update_if(SignalDelivery, row.pk, {**made, "claimed_by": "", "last_error": ""}, _mine(row))
+        update_if(SignalDelivery, {**made, "claimed_by": "", "last_error": ""}, _mine(row))
         _unnoted.pop(row.pk, None)
     for pk in list(_dropped):
         _dropped.discard(pk)
@@ -337,9 +340,9 @@ def _catch_up() -> None:
             raise
 
 
-def _mine(row: SignalDelivery) -> dict[str, str]:
-    """What the row is like as long as nobody else has taken it over after its lease."""
-    return {"state": DeliveryState.PENDING, "claimed_by": row.claimed_by}
+def _mine(row: SignalDelivery) -> dict[str, Any]:
+    """The row, as long as nobody else has taken it over after its lease."""
+    return {"pk": row.pk, "state": DeliveryState.PENDING, "claimed_by": row.claimed_by}
 
 
 def _backoff(attempts: int) -> timedelta:
@@ -380,7 +383,7 @@ def _note_failure(row: SignalDelivery, error: BaseException) -> None:
         text,
     )
     tried = {"last_error": text[:_LONGEST_ERROR], "due_at": timezone.now() + wait}
-    update_if(SignalDelivery, row.pk, {**tried, "claimed_by": ""}, _mine(row))
+    update_if(SignalDelivery, {**tried, "claimed_by": ""}, _mine(row))
 
 
 def waiting_deliveries() -> int:

@@ -36,6 +36,7 @@ from ..gateways import Charge, Customer, Gateway, IssuedCode, RemoteStatus, gate
 from ..models import Attention, EntryKind, Payment, Status, TimelineEntry
 from ..models.payment import order_key_for
 from .addresses import callback_url, return_url
+from .applying import take_unmatched_after_commit
 from .delivery import Told, owe
 from .exchanges import ExchangeLog
 from .merchants import chosen_merchant
@@ -64,7 +65,6 @@ from .validation import (
     valid_reference,
     valid_text,
 )
-from .webhooks import take_unmatched_after_commit
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

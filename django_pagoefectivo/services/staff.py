@@ -39,6 +39,7 @@ from ..models import (
     TimelineEntry,
     WebhookEvent,
 )
+from .applying import fact_of
 from .delivery import retry_now
 from .payments import cancel_payment, extend_payment
 from .staff_entries import staff_entry
@@ -48,7 +49,6 @@ from .transactions import StateChanged, repeated_on_conflict
 from .transitions import Actor, change, read_again, state_of, tell
 from .unknown_outcomes import is_in_doubt
 from .validation import valid_amount, valid_text
-from .webhooks import fact_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -16,6 +16,7 @@ from ..conf import get_config
 from ..exceptions import PagoEfectivoError
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
 from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
+from .applying import take_unmatched_after_commit
 from .breaker import Breaker, Paused
 from .exchanges import ExchangeLog
 from .polling_schedule import AFTER_DEADLINE, next_poll
@@ -33,7 +34,6 @@ from .transitions import (
     tell,
 )
 from .unknown_outcomes import settle_never_made
-from .webhooks import take_unmatched_after_commit
 
 logger = logging.getLogger("django_pagoefectivo.sync")
 

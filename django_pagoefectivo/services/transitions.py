@@ -19,11 +19,11 @@ from django.utils import timezone
 from ..gateways import RemoteStatus
 from ..models import Attention, EntryKind, Payment, PaymentQuerySet, Status, TimelineEntry
 from ..models.choices import Source
-from .compiled import Finder, insert, update_if
+from .compiled import Finder
 from .delivery import Told, owe
 from .polling_schedule import next_poll
 from .state_machine import Decision, Fact, PaymentState
-from .transactions import StateChanged
+from .writes import AT_ONCE, Writes
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -143,6 +143,7 @@ def change(
     *,
     values: Mapping[str, Any] | None = None,
     voids: Attention | None = None,
+    writes: Writes = AT_ONCE,
 ) -> Change:
     """Write what was decided as one conditional update, in the running transaction.
 
@@ -150,11 +151,16 @@ def change(
     are further fields to set, ``voids`` a reason for attention that is no longer true.
     Raises ``StateChanged`` if another process has moved the payment since it was read, and
     ``IntegrityError`` if another payment of the order took its place: begin again then.
+    With ``writes`` that collect, they are raised when those are run.
     """
     now = timezone.now()
     before = payment.status
     changes: dict[str, Any] = dict(values or {})
-    expected: dict[str, Any] = {"status": before, "operation_number": payment.operation_number}
+    expected: dict[str, Any] = {
+        "pk": payment.pk,
+        "status": before,
+        "operation_number": payment.operation_number,
+    }
     if decision.operation_number:
         changes["operation_number"] = decision.operation_number[:64]
     if decision.to is not None:
@@ -170,8 +176,7 @@ def change(
     if not changes:
         return Change(decision, before, written=False)
     changes["updated_at"] = now
-    if not update_if(Payment, payment.pk, changes, expected):
-        raise StateChanged
+    writes.update(Payment, changes, expected)
     for name, value in changes.items():
         setattr(payment, name, value)
     return Change(decision, before, written=True)
@@ -216,6 +221,7 @@ def tell(
     event: WebhookEvent | None = None,
     event_tells: bool = False,
     note: str = "",
+    writes: Writes = AT_ONCE,
 ) -> None:
     """Add the timeline and the duty to tell the shop, in the transaction of ``change``.
 
@@ -256,11 +262,9 @@ def tell(
     if decision.flag is not None:
         entry(EntryKind.FLAG, reason=decision.flag, note=decision.note)
         told.append(Told("payment_flagged", actor.source, {"reason": decision.flag.value}))
-    if len(entries) == 1:
-        insert(entries[0])
-    elif entries:
-        TimelineEntry.objects.bulk_create(entries)
-    owe(payment, told, event)
+    if entries:
+        writes.insert(entries)
+    owe(payment, told, event, writes=writes)
 
 
 def flag(
@@ -269,6 +273,8 @@ def flag(
     note: str,
     actor: Actor,
     event: WebhookEvent | None = None,
+    *,
+    writes: Writes = AT_ONCE,
 ) -> bool:
     """Flag ``payment`` for a person, in the running transaction; whether that was new.
 
@@ -277,8 +283,8 @@ def flag(
     if already_flagged(payment, reason, note):
         return False
     decision = Decision(flag=reason, note=note)
-    made = change(payment, decision, Fact(RemoteStatus.UNKNOWN))
-    tell(payment, made, actor, event=event)
+    made = change(payment, decision, Fact(RemoteStatus.UNKNOWN), writes=writes)
+    tell(payment, made, actor, event=event, writes=writes)
     return True
 
 

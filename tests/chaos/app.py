@@ -97,7 +97,7 @@ def die_at_commit_points(chance: float) -> None:
 
     def execute(run: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         words = sql.replace('"', " ").split()
-        if words[0] not in ("INSERT", "UPDATE", "DELETE"):
+        if words[0] not in ("INSERT", "UPDATE", "DELETE", "WITH"):
             return run(sql, params, many, context)
         table = next((word for word in words if word.startswith("pagoefectivo_")), "?")
         what = f"{words[0]}_{table.removeprefix('pagoefectivo_')}"

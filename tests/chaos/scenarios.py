@@ -16,7 +16,7 @@ from django_pagoefectivo.models import Payment, SignalDelivery
 from tests.servers import PAID, Code, PagoEfectivo, Reply
 
 from .cluster import PostgreSQL, Redis, wait_for
-from .stage import Load, Stage, children_of, make_payments, threads_of
+from .stage import Load, Stage, children_of, make_payments, second_attempts, threads_of
 from .verdict import Verdict, judge
 
 Scenario = Callable[[Stage, PostgreSQL, int], Verdict]
@@ -97,7 +97,7 @@ def kill_once(parent: int) -> int:
 @scenario
 def every_commit_point(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
     """Death before and after each commit and each writing statement, in web and deliverer."""
-    payments = make_payments(count)
+    payments = [*make_payments(count - count // 3), *second_attempts(count // 3)]
     stage.web(workers=3, CHAOS_DIE="0.02")
     stage.deliverer(CHAOS_DIE="0.02")
     load = Load(stage.url, payments)
@@ -109,6 +109,8 @@ def every_commit_point(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
     for point in (
         ("before", "COMMIT"),
         ("after", "COMMIT"),
+        ("before", "WITH_payment"),
+        ("after", "WITH_payment"),
         ("before", "UPDATE_payment"),
         ("after", "INSERT_webhookevent"),
         ("after", "INSERT_signaldelivery"),
@@ -229,13 +231,15 @@ def _not_here(why: str) -> Verdict:
 @scenario
 def conflicting_transactions(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
     """Serializable transactions and another program that locks the same rows crosswise."""
-    payments = make_payments(count)
+    # The usual ones are a statement each, which has nothing to lose a race with.
+    payments = second_attempts(count)
     # psycopg's number for SERIALIZABLE.
     stage.web(workers=4, CHAOS_OPTIONS='{"isolation_level": 4}')
     stage.deliverer(CHAOS_OPTIONS='{"isolation_level": 4}')
     before = _conflicts(server)
     load = Load(stage.url, payments)
     rivals = [stage.start("tests.chaos.rival") for _ in range(2)]
+    wait_for(lambda: Payment.objects.filter(description__startswith="0.").count() > 2)
     with load.running():
         pass
     for rival in rivals:

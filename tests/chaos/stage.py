@@ -223,3 +223,9 @@ def stage(database_url: str) -> Iterator[Stage]:
 
 def make_payments(count: int, **fields: Any) -> list[Payment]:
     return [make_payment(**fields) for _ in range(count)]
+
+
+def second_attempts(count: int) -> list[Payment]:
+    """Payments that are not their order's only one: they are written in several statements."""
+    earlier = [make_payment("cancelled") for _ in range(count)]
+    return [make_payment(order_reference=payment.order_reference) for payment in earlier]

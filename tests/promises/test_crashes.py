@@ -141,8 +141,11 @@ def test_killed_after_the_commit_in_worker_mode(children: Children) -> None:
     assert children.told == {"a": 1}
 
 
-def test_killed_before_the_commit(children: Children) -> None:
-    payment = make_payment()
+@pytest.mark.parametrize("earlier", [0, 1], ids=["usual", "with care"])
+def test_killed_before_the_commit(children: Children, earlier: int) -> None:
+    for _ in range(earlier):
+        make_payment("cancelled", order_reference="A-1")
+    payment = make_payment(order_reference="A-1")
     died = children.run("notify", body_of(payment).decode(), "before commit")
     assert (died.returncode, died.stdout) == (9, ""), died.stderr
     assert refresh(payment).status == "pending"

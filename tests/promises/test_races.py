@@ -27,9 +27,9 @@ from django_pagoefectivo.services import (
     create_payment,
     deliver_due,
     extend_payment,
+    intake,
     poll,
     sync_payment,
-    webhooks,
 )
 from tests.servers import GENERATED, PAID, Call, PagoEfectivo, Reply
 
@@ -282,7 +282,7 @@ def test_a_notification_by_cip_alone_crosses_the_create_answer(
 ) -> None:
     """It looks for the CIP just before the answer is written and is stored just after."""
     looked, created = threading.Event(), threading.Event()
-    real = webhooks._find
+    real = intake._find
 
     def look(received: Any) -> Any:
         found = real(received)
@@ -291,7 +291,7 @@ def test_a_notification_by_cip_alone_crosses_the_create_answer(
         created.wait(0.5)
         return found
 
-    monkeypatch.setattr(webhooks, "_find", look)
+    monkeypatch.setattr(intake, "_find", look)
     body = body_of(cip="10000001", amount=Decimal("22.05"), currency="PEN")
     pe.after["create"] = lambda _: looked.wait(5)
 

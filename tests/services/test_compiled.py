@@ -125,22 +125,31 @@ def test_each_insert_is_one_statement(django_assert_num_queries: Any) -> None:
 def test_a_row_is_changed_only_as_expected() -> None:
     payment, other = make_payment(), make_payment()
     changes = {"status": "paid", "open_key": None, "paid_at": NOON, "paid_amount": Decimal("1.50")}
-    expected = {"status": "pending", "updated_at": payment.updated_at}
+    expected = {"pk": payment.pk, "status": "pending", "updated_at": payment.updated_at}
     stale = {**expected, "updated_at": timezone.now() + timedelta(seconds=1)}
-    assert not update_if(Payment, payment.pk, changes, stale)
+    assert not update_if(Payment, changes, stale)
     assert Payment.objects.get(pk=payment.pk).status == "pending"
-    assert update_if(Payment, payment.pk, changes, expected)
+    assert update_if(Payment, changes, expected)
     found = Payment.objects.get(pk=payment.pk)
     assert {name: getattr(found, name) for name in changes} == changes
-    assert not update_if(Payment, payment.pk, changes, expected)
+    assert not update_if(Payment, changes, expected)
     assert Payment.objects.get(pk=other.pk).status == "pending"
+
+
+def test_a_row_that_is_like_what_must_not_be_stays() -> None:
+    payment = make_payment(description="a")
+    expected, unless = {"pk": payment.pk}, {"description": "a"}
+    assert not update_if(Payment, {"description": "b"}, expected, unless=unless)
+    assert Payment.objects.get().description == "a"
+    assert update_if(Payment, {"description": "b"}, expected, unless={"description": "c"})
+    assert Payment.objects.get().description == "b"
 
 
 def test_writing_the_same_counts_as_written() -> None:
     """MariaDB tells by default how many rows differ now, not how many were found."""
     payment = make_payment()
     for _ in range(2):
-        assert update_if(Payment, payment.pk, {"description": "x"}, {"status": "pending"})
+        assert update_if(Payment, {"description": "x"}, {"pk": payment.pk, "status": "pending"})
 
 
 def test_numbers_grow_by_one() -> None:
@@ -148,7 +157,7 @@ def test_numbers_grow_by_one() -> None:
     insert(event)
     for times in (2, 3):
         changes = {"last_received_at": NOON}
-        assert update_if(WebhookEvent, event.pk, changes, {}, add_one=("times_received",))
+        assert update_if(WebhookEvent, changes, {"pk": event.pk}, add_one=("times_received",))
         found = WebhookEvent.objects.get(pk=event.pk)
         assert (found.times_received, found.last_received_at) == (times, NOON)
 
@@ -159,5 +168,5 @@ def test_a_text_that_looks_like_sql_is_only_text() -> None:
     payment = make_payment()
     with CaptureQueriesContext(connection):
         text = "x'; DROP TABLE pagoefectivo_payment; -- %s"
-        assert update_if(Payment, payment.pk, {"description": text}, {"status": "pending"})
+        assert update_if(Payment, {"description": text}, {"pk": payment.pk, "status": "pending"})
     assert Payment.objects.get(pk=payment.pk).description == text
