@@ -16,9 +16,9 @@ from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.models import Attention, Payment, SignalDelivery, Status, TimelineEntry
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
-from django_pagoefectivo.testing import notify
+from django_pagoefectivo.testing import make_payment, notify
 
-from .conftest import Pago, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
+from .conftest import Pago, make_event, make_flagged, make_mismatch, notes_of, person
 from .test_payment_bulk import choose, confirm, lima_input
 
 URL = "/admin/pagoefectivo/payment/"

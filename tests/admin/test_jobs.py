@@ -19,8 +19,9 @@ from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import BulkAct, BulkJob, JobState, Payment, Status
 from django_pagoefectivo.services import claims, jobs
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import Pago, make_payment, notes_of, person
+from .conftest import Pago, notes_of, person
 from .test_payment_bulk import URL, choose, said
 
 pytestmark = pytest.mark.django_db

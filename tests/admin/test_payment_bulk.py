@@ -14,8 +14,9 @@ from django.utils import timezone
 from django_pagoefectivo.admin import bulk
 from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import ApiExchange, Payment, Status
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import EMAIL, Pago, make_payment, notes_of
+from .conftest import EMAIL, Pago, notes_of
 
 URL = "/admin/pagoefectivo/payment/"
 ACTIONS = ("sync_payments", "extend_payments", "cancel_payments", "mark_reconciled")

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from django_pagoefectivo.admin import paging
 from django_pagoefectivo.models import Payment
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import EMAIL, make_flagged, make_payment
+from .conftest import EMAIL, make_flagged
 
 URL = "/admin/pagoefectivo/payment/"
 pytestmark = pytest.mark.django_db

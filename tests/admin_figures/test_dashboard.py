@@ -17,7 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django_pagoefectivo.admin.dashboard_figures import duration
 from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import Payment, WebhookEvent
-from tests.admin.conftest import make_event, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.admin.conftest import make_event
 
 from .conftest import DASHBOARD, Page
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from django_pagoefectivo.models import Payment
-from tests.promises.kit import make_payment
+from django_pagoefectivo.testing import make_payment
 from tests.servers import PagoEfectivo, Reply
 from tests.shop.models import Order
 

@@ -13,7 +13,8 @@ from rest_framework.test import APIClient
 
 from django_pagoefectivo.api.pagination import Cursor
 from django_pagoefectivo.models import Payment
-from tests.promises.kit import make_payment, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import statements
 from tests.shop.models import Order
 
 from .conftest import PAYMENTS, STATISTICS, path_of

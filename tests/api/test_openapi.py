@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 from django_pagoefectivo.api import views
 from django_pagoefectivo.api.openapi import EXTENSIONS, document
 from django_pagoefectivo.api.problems import CODES
-from tests.promises.kit import make_payment
+from django_pagoefectivo.testing import make_payment
 from tests.servers import PagoEfectivo
 from tests.shop.models import Order
 

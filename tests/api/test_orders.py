@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.orders import PayableMixin
-from tests.promises.kit import make_payment, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import statements
 from tests.servers import PagoEfectivo
 from tests.shop.models import Booking, Donation
 

@@ -13,7 +13,8 @@ from rest_framework.test import APIClient
 from django_pagoefectivo.api import throttling, views
 from django_pagoefectivo.api.problems import CODES, TYPE_PREFIX
 from django_pagoefectivo.exceptions import PagoEfectivoError
-from tests.promises.kit import BrokenCache, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import BrokenCache
 from tests.servers import PagoEfectivo, Reply
 
 from .conftest import PAYMENTS, STATISTICS, body, path_of

@@ -20,8 +20,8 @@ import pytest
 from celery import Celery, current_app
 
 from django_pagoefectivo import broker as publishing
+from django_pagoefectivo.testing.captured import listening
 from tests.promises.conftest import _own_urls, probe
-from tests.promises.kit import listening
 from tests.promises.test_crashes import database_url
 
 __all__ = ["_own_urls", "probe"]

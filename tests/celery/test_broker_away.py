@@ -18,7 +18,8 @@ from django.utils import timezone
 from django_pagoefectivo import broker, tasks
 from django_pagoefectivo.models import SignalDelivery
 from django_pagoefectivo.queue_checks import check_celery
-from tests.promises.kit import Probe, make_payment, notify, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import Probe, notify, refresh
 
 from .conftest import (
     Queue,

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from django_pagoefectivo import tasks
 from django_pagoefectivo.models import SignalDelivery, WebhookEvent
-from tests.promises.kit import make_payment, notify, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import notify, refresh
 from tests.servers import PAID, Code, PagoEfectivo
 
 from .conftest import Queue, receivers_here, wait_for

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from django_pagoefectivo.models import SignalDelivery
 from django_pagoefectivo.tasks import sweep
-from tests.promises.kit import DOCUMENT, EMAIL, PHONE, make_payment, notify, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import DOCUMENT, EMAIL, PHONE, notify, refresh
 
 from .conftest import Queue, receivers_here, wait_for
 

@@ -19,8 +19,6 @@ from django.test import Client
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import Customer
-from django_pagoefectivo.testing import make_payment  # noqa: F401 - one of these tests' helpers too
-from django_pagoefectivo.testing.captured import listening  # noqa: F401 - and so is this
 
 SECRET = "test-secret-key-not-real-0123456789abcdef"
 URL = "/pagoefectivo/webhook/"

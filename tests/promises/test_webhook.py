@@ -20,6 +20,8 @@ from django.test import Client, RequestFactory
 
 from django_pagoefectivo.gateways.signing import key_label
 from django_pagoefectivo.models import Outcome, Payment, SignalDelivery, WebhookEvent
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
 from django_pagoefectivo.views import webhook
 
 from .kit import (
@@ -30,8 +32,6 @@ from .kit import (
     hmac_of,
     is_counted,
     kinds,
-    listening,
-    make_payment,
     notify,
     post,
     refresh,

@@ -20,7 +20,8 @@ from django_pagoefectivo.exceptions import OutcomeUnknown
 from django_pagoefectivo.gateways import signing
 from django_pagoefectivo.models import ApiExchange, WebhookEvent
 from django_pagoefectivo.services import create_payment, sync_payment
-from tests.promises.kit import CUSTOMER, SECRET, URL, body_of, hmac_of, make_payment, post
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import CUSTOMER, SECRET, URL, body_of, hmac_of, post
 from tests.servers import PagoEfectivo, Reply
 
 BREAKS = "\r\nERROR:root:payment 7 is paid\x1b[2K\x85\u2028\u2029\x00"

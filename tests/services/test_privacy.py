@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import privacy
-from tests.promises.kit import CUSTOMER, DOCUMENT, EMAIL, PHONE, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import CUSTOMER, DOCUMENT, EMAIL, PHONE
 
 pytestmark = pytest.mark.django_db
 SETTLED = ["paid", "refunded", "expired", "cancelled", "failed"]
