@@ -52,6 +52,7 @@ def a_day_of_each() -> None:
     make("failed", 3, failure_code="GatewayUnavailable")
     make("created", 3, attention="outcome_unknown")
     payment = make("paid", 4)
+    assert payment.paid_at is not None
     make_event(payment, paid_at=payment.paid_at, received_at=payment.paid_at + timedelta(seconds=8))
 
 

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import models
 from django.db.models import Count, Q
 from django.utils import timezone
 
@@ -22,9 +21,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=[Booking, Donation])
 def order(request: pytest.FixtureRequest) -> PayableMixin:
-    model: type[models.Model] = request.param
-    made: Any = model.objects.create()  # type: ignore[attr-defined]
-    return made
+    model: type[PayableMixin] = request.param
+    return model._default_manager.create()
 
 
 def test_payments_of_an_order(order: Any) -> None:

@@ -195,6 +195,12 @@ def refresh(payment: Payment) -> Payment:
     return Payment.objects.get(pk=payment.pk)
 
 
+def stored_payments() -> list[dict[str, Any]]:
+    """Every payment as it is in the database, column by column."""
+    columns = [field.attname for field in Payment._meta.concrete_fields]
+    return list(Payment.objects.order_by("pk").values(*columns))
+
+
 # -- statements ---------------------------------------------------------------------------
 
 _NOT_COUNTED = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "START", "SET ", "PRAGMA")

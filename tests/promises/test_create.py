@@ -501,7 +501,7 @@ class InsideATestCase(TestCase):
         from django.conf import settings
 
         with PagoEfectivo() as server:
-            merchants: dict[str, Any] = settings.PAGOEFECTIVO["MERCHANTS"]  # type: ignore[assignment]
+            merchants: dict[str, Any] = settings.PAGOEFECTIVO["MERCHANTS"]
             changed = {**merchants, "default": {**merchants["default"], "BASE_URL": server.url}}
             with (
                 self.settings(PAGOEFECTIVO={**settings.PAGOEFECTIVO, "MERCHANTS": changed}),
