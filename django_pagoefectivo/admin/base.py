@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import translation
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from ..rights import PERSONAL_DATA, RECONCILE, may
 from .paging import BoundedChangeList, BoundedPaginator
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 _M = TypeVar("_M", bound=Model)
+#: Django's words, in Django's own catalogues.
+_BOX_LABEL = "Select this object for an action - {}"
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin
@@ -77,6 +83,16 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
         if self.deferred_in_list and match and (match.url_name or "").endswith("_changelist"):
             return rows.defer(*self.deferred_in_list)
         return rows
+
+    def action_checkbox(self, obj: _M) -> SafeString:
+        """Django's box for actions without its template, a quarter of what a list costs."""
+        label = translation.gettext(_BOX_LABEL).format(obj)
+        return format_html(
+            '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">',
+            ACTION_CHECKBOX_NAME,
+            obj.pk,
+            label,
+        )
 
     def one_of(self, request: HttpRequest, rows: QuerySet[_M], object_id: str) -> _M:
         """The row that an address names, for whoever may look.

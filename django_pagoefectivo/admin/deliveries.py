@@ -18,7 +18,7 @@ from ..models import DeliveryState, Payment, SignalDelivery
 from ..services import staff
 from .acts import Act, ActsAdmin
 from .filters import TroubleFilter
-from .formatting import NOTHING, badge, lima
+from .formatting import NOTHING, badge, label_of, lima
 from .search import payment_lookup
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class SignalDeliveryAdmin(ActsAdmin[SignalDelivery]):
         """The state as a badge: failing is not the same as pending."""
         if delivery.state == DeliveryState.PENDING and delivery.last_error:
             return badge("failing", _("failing"), "delivery")
-        return badge(delivery.state, delivery.get_state_display(), "delivery")
+        return badge(delivery.state, label_of(DeliveryState, delivery.state), "delivery")
 
     def facts_for_act(
         self, request: HttpRequest, obj: SignalDelivery, act: Act[Any]

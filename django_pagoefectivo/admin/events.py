@@ -19,7 +19,7 @@ from ..services.keys import described_key
 from .acts import Act, ActsAdmin
 from .exports import export_events
 from .filters import MerchantFilter, ReceivedDayFilter, merchant_names
-from .formatting import NOTHING, badge, lima, money
+from .formatting import NOTHING, badge, label_of, lima, money
 from .forms import LinkForm, NoteForm
 from .search import cip_of
 
@@ -166,7 +166,7 @@ class WebhookEventAdmin(ActsAdmin[WebhookEvent]):
     @admin.display(description=_("outcome"))
     def shown_outcome(self, event: WebhookEvent) -> str:
         """The outcome as a badge."""
-        return badge(event.outcome, event.get_outcome_display(), "outcome")
+        return badge(event.outcome, label_of(Outcome, event.outcome), "outcome")
 
     @admin.display(description=_("effect"))
     def effect(self, event: WebhookEvent) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import TextChoices
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -24,6 +25,11 @@ def money(amount: Decimal | None, currency: str) -> str:
     if amount is None:
         return NOTHING
     return f"{number_format(amount, 2, use_l10n=True, force_grouping=True)} {currency}".strip()
+
+
+def label_of(choices: type[TextChoices], value: str) -> str:
+    """``value`` in words, for lists: ``get_…_display`` hashes all the choices for each row."""
+    return str(choices(value).label) if value in choices else value
 
 
 def badge(value: str, label: object, kind: str = "status") -> SafeString | str:

@@ -13,17 +13,18 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.functional import SimpleLazyObject
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from ..discretion import Discretion
-from ..models import Payment
+from ..models import Attention, Payment, Status
 from ..services import staff
 from .acts import Act, ActsAdmin
 from .exports import export_payments
 from .filters import AttentionFilter, LimaDayFilter, MerchantFilter, ReconciledFilter
-from .formatting import NOTHING, badge, lima, money
+from .formatting import NOTHING, badge, label_of, lima, money
 from .inbox import Inbox, waiting_count
 from .payment_acts import PAYMENT_ACTS
 from .payment_bulk import cancel_payments, extend_payments, mark_reconciled, sync_payments
@@ -37,14 +38,13 @@ class PaymentAdmin(ActsAdmin[Payment]):
 
     list_display = (
         "created",
-        "order_reference",
         "cip",
         "shown_amount",
         "shown_status",
         "deadline",
         "reconciled",
     )
-    list_display_links = ("created", "order_reference")
+    list_display_links = ("created",)
     list_filter = (
         "status",
         AttentionFilter,
@@ -77,12 +77,22 @@ class PaymentAdmin(ActsAdmin[Payment]):
     def get_list_display(self, request: HttpRequest) -> Any:
         """The columns, the customer's address as far as the person may see it."""
         discretion = Discretion.of(request)
+        kept = self.get_preserved_filters(request)
+        query = f"?{kept}" if kept else ""
+
+        # Django resolves the address of each link of its own to see where it leads.
+        @admin.display(description=_("order reference"))
+        def order(payment: Payment) -> SafeString:
+            return format_html(
+                '<a href="{}/change/{}">{}</a>', payment.pk, query, payment.order_reference
+            )
 
         @admin.display(description=_("e-mail"))
         def email(payment: Payment) -> str:
             return discretion.email(payment.customer_email)
 
-        return (*self.list_display, email)
+        created, *others = self.list_display
+        return (created, order, *others, email)
 
     # -- columns ---------------------------------------------------------------------------
 
@@ -99,10 +109,10 @@ class PaymentAdmin(ActsAdmin[Payment]):
     @admin.display(description=_("status"))
     def shown_status(self, payment: Payment) -> str:
         """The status as a badge, and under it what waits for a person."""
-        status = badge(payment.status, payment.get_status_display())
+        status = badge(payment.status, label_of(Status, payment.status))
         if not payment.attention:
             return status
-        waits = badge(payment.attention, payment.get_attention_display(), "attention")
+        waits = badge(payment.attention, label_of(Attention, payment.attention), "attention")
         return format_html("{}<br>{}", status, waits)
 
     @admin.display(description=_("deadline (Lima)"))

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib import admin
 from django.db import connection
+from django.test.html import parse_html
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from django_pagoefectivo.admin import paging
+from django_pagoefectivo.models import Payment
 from django_pagoefectivo.testing import make_payment
 from tests.promises.kit import stored_payments
 
@@ -204,3 +207,13 @@ def test_pages_in_time(as_role: Any) -> None:
     first = as_role("viewer").get(URL)
     second = as_role("viewer").get(URL, {"p": "2"})
     assert len(first.context["cl"].result_list) == len(second.context["cl"].result_list) == 50
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_the_box_of_a_row_is_djangos(language: str, settings: Any, db: None) -> None:
+    """It is written without Django's template for it, and must say the same."""
+    payment = make_payment(order_reference='A"<b>')
+    own = admin.site.get_model_admin(Payment)
+    with translation.override(language):
+        djangos = admin.ModelAdmin.action_checkbox(own, payment)
+        assert parse_html(own.action_checkbox(payment)) == parse_html(djangos)
