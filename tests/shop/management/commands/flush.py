@@ -33,7 +33,7 @@ class Command(DjangosFlush):
         ]
         counts = " UNION ALL ".join(
             f"SELECT '{table}', (SELECT COUNT(*) FROM "
-            f"(SELECT 1 FROM {quoted(table)} LIMIT {_MANY + 1}) AS few)"
+            f"(SELECT 1 FROM {quoted(table)} LIMIT {_MANY + 1}) AS few)"  # noqa: S608
             for table in tables
         )
         with connection.cursor() as cursor:
@@ -48,4 +48,4 @@ class Command(DjangosFlush):
             connection.cursor() as cursor,
         ):
             for table in filled:
-                cursor.execute(f"DELETE FROM {quoted(table)}")
+                cursor.execute(f"DELETE FROM {quoted(table)}")  # noqa: S608
