@@ -32,8 +32,8 @@ class Command(DjangosFlush):
             if table not in _KEPT
         ]
         counts = " UNION ALL ".join(
-            f"SELECT '{table}', (SELECT COUNT(*) FROM "
-            f"(SELECT 1 FROM {quoted(table)} LIMIT {_MANY + 1}) AS few)"  # noqa: S608
+            f"SELECT '{table}', (SELECT COUNT(*) FROM "  # noqa: S608
+            f"(SELECT 1 FROM {quoted(table)} LIMIT {_MANY + 1}) AS few)"
             for table in tables
         )
         with connection.cursor() as cursor:
