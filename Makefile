@@ -104,7 +104,7 @@ lint: $(VENV)/.lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-typecheck: $(VENV)/.run $(VENV)/.test $(VENV)/.lint
+typecheck: $(VENV)/.run $(VENV)/.test $(VENV)/.lint $(VENV)/.servers $(VENV)/.browser
 	@$(BIN)/mypy
 
 migrations: $(VENV)/.run

@@ -279,12 +279,8 @@ def finish(bodies: Bodies) -> None:
     client = Client()
     for path, model in ((APP, Payment), (YARDSTICK, BarePayment)):
         for payment in model.objects.filter(status="pending"):
-            body = notification(
-                payment.cip,
-                "22.05",
-                str(int(payment.cip) - 15_000_000),
-                payment.transaction_code,
-            )
+            cip = str(payment.cip)
+            body = notification(cip, "22.05", str(int(cip) - 15_000_000), payment.transaction_code)
             client.generic(
                 "POST",
                 path,

@@ -147,7 +147,8 @@ def measure(lines: tuple[int, ...], rounds: int) -> list[dict[str, Any]]:
         for count in lines:
             path = folder / f"{count}.csv"
             write_report(path, count)
-            app, bare = [], []
+            app: list[dict[str, Any]] = []
+            bare: list[dict[str, Any]] = []
             for number in range(rounds):
                 sides = [("yardstick", bare), ("app", app)]
                 for side, found in sides if number % 2 else reversed(sides):

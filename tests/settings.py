@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import django
 import environ
@@ -77,7 +78,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["TEST"] = {"NAME": TEST_DATABASE}
 
-PAGOEFECTIVO = {
+PAGOEFECTIVO: dict[str, Any] = {
     "MERCHANTS": {
         "default": {
             "API": "cip",

@@ -20,7 +20,8 @@ from django_pagoefectivo.conf import from_env
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class Env(environ.Env):
+# django-environ has no types.
+class Env(environ.Env):  # type: ignore[misc]
     """Works on a copy: what the files add must not reach child processes, which would
     take the sandbox's credentials for the shop's own."""
 

@@ -7,7 +7,8 @@ from django import forms
 from .models import Order
 
 
-class CheckoutForm(forms.ModelForm):
+# Its model can be named in brackets in the stubs, not where it runs.
+class CheckoutForm(forms.ModelForm):  # type: ignore[type-arg]
     """Who orders. PagoEfectivo needs the e-mail; the phone goes along if it is given."""
 
     #: Fields of django-pagoefectivo's ``Customer`` and the form's field that asks for them.

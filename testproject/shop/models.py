@@ -146,12 +146,12 @@ class Order(PayableMixin, models.Model):
     @property
     def has_payable_code(self) -> bool:
         """Whether the shopper has a code that can be paid now."""
-        return self.payments.filter(status=Payment.Status.PENDING).exists()
+        return bool(self.payments.filter(status=Payment.Status.PENDING).exists())
 
     @property
     def is_paid_for(self) -> bool:
         """Whether a payment of it is paid and not given back, whatever its own status."""
-        return self.payments.paid().exists()
+        return bool(self.payments.paid().exists())
 
     @property
     def can_be_tried_again(self) -> bool:

@@ -15,7 +15,7 @@ from django_pagoefectivo.sandbox.models import SandboxNotification
 from django_pagoefectivo.templatetags.pagoefectivo import cip_format, money
 
 from .browser import Browser, Page
-from .report import Report, expect
+from .report import Deviation, Report, expect
 
 Found = TypeVar("Found")
 
@@ -57,7 +57,8 @@ def _order_something(browser: Browser, report: Report) -> Order:
     page = browser.open(reverse("shop:checkout"))
     page = _opened(browser.press(page, "Order and get the payment code", **CONTACT))
     order = Order.objects.order_by("-pk").first()
-    expect(order is not None, f"The checkout made no order; the page says: {page.text[:400]}")
+    if order is None:
+        raise Deviation(f"The checkout made no order; the page says: {page.text[:400]}")
     expect(
         page.url.endswith(order.get_absolute_url()),
         f"The checkout led to {page.url} and not to the order's page.",
@@ -79,12 +80,12 @@ def _order_something(browser: Browser, report: Report) -> Order:
 
 def _see_the_code(browser: Browser, report: Report, order: Order) -> Payment:
     expect(order.payments.count() == 1, f"The order has {order.payments.count()} payments.")
-    payment = order.payments.get()
+    payment: Payment = order.payments.get()
     expect(payment.status == "pending" and payment.cip, f"The payment is {payment.status}.")
     code = cip_format(payment.cip)
     page = _opened(browser.open(payment.get_absolute_url()))
     shown = page.text.replace(" ", "")
-    expect(payment.cip in shown, f"The payment page does not show the code {code}.")
+    expect(str(payment.cip) in shown, f"The payment page does not show the code {code}.")
     expect(
         "script-src 'self'" in page.headers.get("Content-Security-Policy", ""),
         "The payment page came without its Content-Security-Policy.",
@@ -121,7 +122,8 @@ def _pay(browser: Browser, report: Report, payment: Payment) -> None:
 
 def _see_both_notifications(report: Report, payment: Payment) -> list[str]:
     def sent() -> list[SandboxNotification] | None:
-        rows = list(SandboxNotification.objects.filter(code__cip=payment.cip).order_by("pk"))
+        code = payment.transaction_code
+        rows = list(SandboxNotification.objects.filter(code__transaction_code=code).order_by("pk"))
         return rows if len(rows) >= 2 else None
 
     rows = _wait_for(sent, "PagoEfectivo's notification did not go out twice within 10 seconds.")

@@ -59,7 +59,9 @@ def as_role(db: None) -> Callable[[str], Client]:
     return lambda role: browser_of(person(role))
 
 
-def make_flagged(reason: str, status: str = "pending", note: str = "Look.", **fields: Any) -> Any:
+def make_flagged(
+    reason: str, status: str = "pending", note: str = "Look.", **fields: Any
+) -> Payment:
     """A payment that waits for a person, flagged by the service that flags."""
     payment = make_payment(status, **fields)
     flag(read_again(payment), Attention(reason), note, WEBHOOK)
@@ -181,7 +183,7 @@ def told(transactional_db: None) -> Iterator[list[tuple[str, int, str, dict[str,
     heard: list[tuple[str, int, str, dict[str, Any]]] = []
 
     def listen(*, signal: Any, payment: Payment, source: str, **kwargs: Any) -> None:
-        rest = {name: kwargs[name] for name in ("late", "reason") if name in kwargs}
+        rest: dict[str, Any] = {name: kwargs[name] for name in ("late", "reason") if name in kwargs}
         heard.append((signal.name, payment.pk, source, rest))
 
     with listening(listen, "tests.admin.told"):

@@ -16,9 +16,10 @@ from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.models import Attention, Payment, SignalDelivery, Status, TimelineEntry
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
-from django_pagoefectivo.testing import notify
+from django_pagoefectivo.testing import make_payment, notify
+from tests.promises.kit import stored_payments
 
-from .conftest import Pago, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
+from .conftest import Pago, make_event, make_flagged, make_mismatch, notes_of, person
 from .test_payment_bulk import choose, confirm, lima_input
 
 URL = "/admin/pagoefectivo/payment/"
@@ -74,11 +75,11 @@ def test_each_act_by_role(as_role: Any, pago: Pago, act: str, role: str) -> None
     payment = subject(act)
     pago.knows(payment)
     client = as_role(role)
-    before = Payment.objects.values().get(pk=payment.pk)
+    before = stored_payments()
     entries = len(notes_of(payment))
     if act in ALLOWED[role]:
         assert client.get(f"{URL}{payment.pk}/act/{act}/").status_code == 200
-        assert Payment.objects.values().get(pk=payment.pk) == before
+        assert stored_payments() == before
         answer = do(client, payment, act, **filled(payment))
         assert answer.status_code == 302, answer.context["form"].errors
         assert answer["Location"] == f"{URL}{payment.pk}/change/"
@@ -89,7 +90,7 @@ def test_each_act_by_role(as_role: Any, pago: Pago, act: str, role: str) -> None
         return
     assert client.get(f"{URL}{payment.pk}/act/{act}/").status_code == 403
     assert do(client, payment, act, **filled(payment)).status_code == 403
-    assert Payment.objects.values().get(pk=payment.pk) == before
+    assert stored_payments() == before
     assert len(notes_of(payment)) == entries
     assert not LogEntry.objects.exists()
     assert not pago.calls
@@ -100,12 +101,12 @@ def test_each_act_needs_a_login_and_a_csrf_token(
     as_role: Any, client: Any, pago: Pago, act: str
 ) -> None:
     payment = subject(act)
-    before = Payment.objects.values().get(pk=payment.pk)
+    before = stored_payments()
     assert "login" in do(client, payment, act, **filled(payment))["Location"]
     boss = as_role("boss")
     boss.handler.enforce_csrf_checks = True
     assert do(boss, payment, act, **filled(payment)).status_code == 403
-    assert Payment.objects.values().get(pk=payment.pk) == before
+    assert stored_payments() == before
     assert not pago.calls
 
 
@@ -398,11 +399,11 @@ def test_whoever_comes_second_is_told_who_did_it_and_when(
     do(first, payment, act, **data)
     TimelineEntry.objects.update(created_at=monday)
     Payment.objects.filter(reconciled_at__isnull=False).update(reconciled_at=monday)
-    before = Payment.objects.values().get(pk=payment.pk)
+    before = stored_payments()
     told = said(do(second, payment, act, **data))
     assert "boss" in told, told
     assert "2026-03-02 10:30 (Lima)" in told
-    assert Payment.objects.values().get(pk=payment.pk) == before
+    assert stored_payments() == before
     assert {name for _, name, _ in notes_of(payment)} <= {"", "boss"}
 
 

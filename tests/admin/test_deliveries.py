@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 
 from django_pagoefectivo.models import ApiExchange, DeliveryState, SignalDelivery
 from django_pagoefectivo.signals import payment_confirmed
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import EMAIL, make_failing, make_payment, notes_of
+from .conftest import EMAIL, make_failing, notes_of
 
 URL = "/admin/pagoefectivo/signaldelivery/"
 CALLS = "/admin/pagoefectivo/apiexchange/"

@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_pagoefectivo.models import Attention, Outcome, Payment, Status, WebhookEvent
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import EMAIL, make_event, make_flagged, make_payment, notes_of
+from .conftest import EMAIL, make_event, make_flagged, notes_of
 
 URL = "/admin/pagoefectivo/webhookevent/"
 pytestmark = pytest.mark.django_db

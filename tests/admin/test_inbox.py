@@ -12,16 +12,9 @@ from django.utils import timezone
 
 from django_pagoefectivo.admin import inbox
 from django_pagoefectivo.models import Attention, Outcome
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import (
-    EMAIL,
-    ROLES,
-    make_event,
-    make_failing,
-    make_flagged,
-    make_mismatch,
-    make_payment,
-)
+from .conftest import EMAIL, ROLES, make_event, make_failing, make_flagged, make_mismatch
 
 URL = "/admin/pagoefectivo/payment/inbox/"
 INDEX = "/admin/pagoefectivo/"

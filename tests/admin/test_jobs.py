@@ -19,8 +19,9 @@ from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import BulkAct, BulkJob, JobState, Payment, Status
 from django_pagoefectivo.services import claims, jobs
+from django_pagoefectivo.testing import make_payment
 
-from .conftest import Pago, make_payment, notes_of, person
+from .conftest import Pago, notes_of, person
 from .test_payment_bulk import URL, choose, said
 
 pytestmark = pytest.mark.django_db
@@ -224,7 +225,11 @@ def test_a_lease_that_ran_out_elsewhere_is_taken_over_and_the_first_one_stops() 
 
 def test_stop_ends_it_after_the_step_it_is_at() -> None:
     job = make_job(count=3)
-    jobs.run(job.pk, progress=lambda _: jobs.stop(fresh(job)) and None)
+
+    def stop(running: BulkJob) -> None:
+        jobs.stop(fresh(job))
+
+    jobs.run(job.pk, progress=stop)
     now = fresh(job)
     assert (now.state, now.done, now.failed) == (JobState.STOPPED, 2, 0)
     assert not jobs.stop(now)

@@ -15,8 +15,10 @@ from django.utils import timezone, translation
 
 from django_pagoefectivo.admin import paging
 from django_pagoefectivo.models import Payment
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import stored_payments
 
-from .conftest import EMAIL, make_flagged, make_payment
+from .conftest import EMAIL, make_flagged
 
 URL = "/admin/pagoefectivo/payment/"
 pytestmark = pytest.mark.django_db
@@ -179,7 +181,7 @@ def test_the_day_form_carries_the_other_filters(as_role: Any) -> None:
 
 def test_nobody_adds_deletes_or_edits_even_a_superuser(admin_client: Any) -> None:
     payment = make_payment()
-    before = Payment.objects.values().get()
+    before = stored_payments()
     page = f"{URL}{payment.pk}/change/"
     assert admin_client.get(f"{URL}add/").status_code == 403
     assert admin_client.post(f"{URL}add/", {"amount": "1"}).status_code == 403
@@ -188,7 +190,7 @@ def test_nobody_adds_deletes_or_edits_even_a_superuser(admin_client: Any) -> Non
     assert answer.status_code == 405
     data = {"action": "delete_selected", "_selected_action": [payment.pk], "post": "yes"}
     admin_client.post(URL, data)
-    assert Payment.objects.values().get() == before
+    assert stored_payments() == before
 
 
 def test_outsiders_see_nothing(as_role: Any, client: Any) -> None:

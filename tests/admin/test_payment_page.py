@@ -16,6 +16,7 @@ from django.utils import timezone
 from django_pagoefectivo.admin import timeline
 from django_pagoefectivo.models import ApiExchange, Outcome, Payment, TimelineEntry
 from django_pagoefectivo.services import staff
+from django_pagoefectivo.testing import make_payment
 from tests.shop.models import Order
 
 from .conftest import (
@@ -27,7 +28,6 @@ from .conftest import (
     make_failing,
     make_flagged,
     make_mismatch,
-    make_payment,
     person,
 )
 

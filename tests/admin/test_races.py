@@ -21,10 +21,10 @@ from django_pagoefectivo.models import (
 from django_pagoefectivo.services import jobs, staff, statement_acts
 from django_pagoefectivo.services.transactions import StateChanged, repeated_on_conflict
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
-from django_pagoefectivo.testing import notify
+from django_pagoefectivo.testing import make_payment, notify
 from tests.promises.kit import at_once
 
-from .conftest import ROLES, make_event, make_flagged, make_mismatch, make_payment, notes_of, person
+from .conftest import ROLES, make_event, make_flagged, make_mismatch, notes_of, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 8

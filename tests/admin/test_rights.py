@@ -17,6 +17,7 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -155,9 +156,10 @@ def addresses() -> Iterator[Address]:
             else:
                 yield Address(short, pattern.name)
         for action in screen.actions or ():
-            name = f"{model._meta.model_name}_action:{action.__name__}"
+            called = action if isinstance(action, str) else action.__name__
+            name = f"{model._meta.model_name}_action:{called}"
             listed = f"pagoefectivo_{model._meta.model_name}_changelist"
-            yield Address(name, listed, action=action.__name__)
+            yield Address(name, listed, action=called)
 
 
 ALL = {address.name: address for address in addresses()}
@@ -177,7 +179,7 @@ def login(role: str) -> Client:
 
 def everything() -> dict[str, list[Any]]:
     """All rows of the app, and what Django's log has."""
-    models = [*apps.get_app_config("pagoefectivo").get_models(), LogEntry]
+    models: list[type[Model]] = [*apps.get_app_config("pagoefectivo").get_models(), LogEntry]
     return {
         model._meta.label: list(model._default_manager.order_by("pk").values_list())
         for model in models

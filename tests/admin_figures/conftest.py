@@ -17,7 +17,8 @@ from django.test import Client
 
 from django_pagoefectivo.models import Payment, Statement
 from django_pagoefectivo.services import statements
-from tests.admin.conftest import make_payment, pago  # noqa: F401 - fixtures of these tests too
+from django_pagoefectivo.testing import make_payment
+from tests.admin.conftest import pago  # noqa: F401 - a fixture of these tests too
 from tests.people import browser_of, member_of_staff
 
 URL = "/admin/pagoefectivo/statement/"

@@ -17,7 +17,8 @@ from django.test.utils import CaptureQueriesContext
 from django_pagoefectivo.admin.dashboard_figures import duration
 from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import Payment, WebhookEvent
-from tests.admin.conftest import make_event, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.admin.conftest import make_event
 
 from .conftest import DASHBOARD, Page
 
@@ -51,6 +52,7 @@ def a_day_of_each() -> None:
     make("failed", 3, failure_code="GatewayUnavailable")
     make("created", 3, attention="outcome_unknown")
     payment = make("paid", 4)
+    assert payment.paid_at is not None
     make_event(payment, paid_at=payment.paid_at, received_at=payment.paid_at + timedelta(seconds=8))
 
 

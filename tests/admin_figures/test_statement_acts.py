@@ -20,6 +20,7 @@ from django_pagoefectivo.models import (
 )
 from django_pagoefectivo.services import statement_acts
 from tests.admin.conftest import Pago
+from tests.promises.kit import stored_payments
 
 from .conftest import LINE_URL, URL, line, load, paid, pending, person, said
 
@@ -47,7 +48,7 @@ def told(payment: Payment) -> list[tuple[str, str]]:
 
 
 def everything() -> tuple[Any, ...]:
-    return tuple(list(model.objects.order_by("pk").values()) for model in (StatementLine, Payment))
+    return list(StatementLine.objects.order_by("pk").values()), stored_payments()
 
 
 def only(statement: Statement) -> StatementLine:

@@ -17,7 +17,8 @@ from django_pagoefectivo.api.base import PaymentsAPIView
 from django_pagoefectivo.api.permissions import PaymentPermission
 from django_pagoefectivo.models import Payment, TimelineEntry
 from django_pagoefectivo.services import Customer, create_payment
-from tests.promises.kit import DOCUMENT, EMAIL, PHONE, make_payment, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import DOCUMENT, EMAIL, PHONE, statements
 from tests.servers import PagoEfectivo
 from tests.shop.models import Order
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from django_pagoefectivo.models import Payment
-from tests.promises.kit import make_payment
+from django_pagoefectivo.testing import make_payment
 from tests.servers import PagoEfectivo, Reply
 from tests.shop.models import Order
 
@@ -70,7 +70,8 @@ def test_a_shopper_names_no_amount(shopper: APIClient, pe: PagoEfectivo) -> None
     assert answer.status_code == 403
     assert "amount" in answer.json()["detail"]
     # Not beside the reference, either.
-    for slip in ({"metadata": {}}, {"merchant": "default"}, {"currency": "PEN"}):
+    slips: list[dict[str, Any]] = [{"metadata": {}}, {"merchant": "default"}, {"currency": "PEN"}]
+    for slip in slips:
         assert errors_of(shopper.post(PAYMENTS, {"order_reference": "owner-1", **slip}))
     assert pe.counts["create"] == 0
     assert not Payment.objects.exists()

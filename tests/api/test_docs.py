@@ -22,7 +22,7 @@ from django_pagoefectivo.api.queries import ListQuery
 from django_pagoefectivo.api.representation import PaymentBody
 from django_pagoefectivo.conf.rest import REST_API_DEFAULTS
 from django_pagoefectivo.services import Customer
-from tests.promises.kit import make_payment
+from django_pagoefectivo.testing import make_payment
 from tests.servers import PagoEfectivo
 from tests.shop.models import Booking
 

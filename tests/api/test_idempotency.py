@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -137,7 +138,7 @@ def test_who_comes_while_it_is_being_made_waits(
         go_on.wait(0.02)
 
     pe.gates["create"] = gate
-    monkeypatch.setattr(idempotency.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     first, second = client_of("superuser"), client_of("superuser")
 
     def late() -> Any:
@@ -195,12 +196,12 @@ def dead_process() -> str:
 def test_a_key_whose_request_died_before_the_row(
     how: str, staff: APIClient, pe: PagoEfectivo
 ) -> None:
-    changes: dict[str, Any] = {
+    changes: dict[str, dict[str, Any]] = {
         "dead": {"claimed_by": dead_process()} if how == "dead" else {},
         "over": {"claimed_until": timezone.now()},
         "let go": {"claimed_by": ""},
-    }[how]
-    row = hold(staff, **changes)
+    }
+    row = hold(staff, **changes[how])
     answer = create(staff)
     assert answer.status_code == 201
     assert answer.json()["token"] == str(row.payment_token)

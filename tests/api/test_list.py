@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from rest_framework.test import APIClient
 
 from django_pagoefectivo.api.pagination import Cursor
 from django_pagoefectivo.models import Payment
-from tests.promises.kit import make_payment, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import statements
 from tests.shop.models import Order
 
 from .conftest import PAYMENTS, STATISTICS, path_of
@@ -262,7 +264,7 @@ def test_the_list_costs_the_same_for_a_hundred_and_for_a_hundred_thousand(
     # No statement goes through the whole table or sorts it.
     for role, url in pages.values():
         client = client_of(role)
-        plan = plan_of(lambda c=client, u=url: c.get(u))
+        plan = plan_of(partial(client.get, url))
         assert plan, "no statement on payments was explained"
         assert not any(bad in plan for bad in ("TEMP B-TREE", "Sort", "filesort")), plan
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import models
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.orders import PayableMixin
-from tests.promises.kit import make_payment, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import statements
 from tests.servers import PagoEfectivo
 from tests.shop.models import Booking, Donation
 
@@ -21,9 +21,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(params=[Booking, Donation])
 def order(request: pytest.FixtureRequest) -> PayableMixin:
-    model: type[models.Model] = request.param
-    made: Any = model.objects.create()  # type: ignore[attr-defined]
-    return made
+    model: type[PayableMixin] = request.param
+    return model._default_manager.create()
 
 
 def test_payments_of_an_order(order: Any) -> None:

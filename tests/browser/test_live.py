@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,7 +61,7 @@ def test_it_turns_paid_within_one_poll_and_without_a_reload(site: Site, buy: Mak
     mark(page)
     # The first answer is in, so the next one is a whole pace away.
     page.wait_for_event("response", lambda answer: "/status/" in answer.url)
-    control.pay(payment.cip)
+    control.pay(str(payment.cip))
     wait_for_heading(page, "Your payment has arrived")
     assert is_marked(page)
     assert len(visit.polls) == 2
@@ -78,7 +78,7 @@ def test_it_tells_of_expiry(site: Site, buy: Make) -> None:
     payment = buy()
     page = site.open(payment).page
     mark(page)
-    control.expire(payment.cip, notify=True)
+    control.expire(str(payment.cip), notify=True)
     wait_for_heading(page, "This code has expired")
     assert is_marked(page)
     page.get_by_role("link", name="Back to the shop").click()
@@ -108,7 +108,7 @@ def test_it_shows_a_new_deadline(site: Site, buy: Make) -> None:
     payment.refresh_from_db()
     shown = page.locator("time").get_attribute("datetime")
     assert shown is not None
-    assert timezone.datetime.fromisoformat(shown) == payment.expires_at.replace(microsecond=0)
+    assert datetime.fromisoformat(shown) == payment.expires_at.replace(microsecond=0)
     assert is_marked(page)
 
 
@@ -144,7 +144,7 @@ def test_offline_is_said_and_being_back_is_noticed(site: Site, buy: Make) -> Non
     page.wait_for_timeout(200)
     assert "offline" in page.inner_text("[data-pe-live]")
     assert page.locator(".pe-cip").is_visible()
-    control.pay(payment.cip)
+    control.pay(str(payment.cip))
     # A poll that finds no network must not end the watching.
     page.wait_for_event("requestfailed", lambda request: "/status/" in request.url)
     page.context.set_offline(False)
@@ -344,7 +344,7 @@ def test_who_is_elsewhere_sees_both_times(site: Site, store: Make) -> None:
 
 def test_the_return_view_shows_what_the_sandbox_knows(site: Site, buy: Make) -> None:
     payment = buy()
-    control.pay(payment.cip, notify=False)
+    control.pay(str(payment.cip), notify=False)
     page = site.visit().page
     page.goto(f"{payment.get_absolute_url()}return/?status=failed")
     assert heading(page) == "Your payment has arrived"
@@ -358,7 +358,7 @@ def test_the_return_view_goes_on_watching(site: Site, buy: Make) -> None:
     page.goto(f"{payment.get_absolute_url()}return/?status=paid")
     assert "with this code" in heading(page)
     assert page.get_by_text("PagoEfectivo has not confirmed a payment yet").is_visible()
-    control.pay(payment.cip)
+    control.pay(str(payment.cip))
     wait_for_heading(page, "Your payment has arrived")
     assert page.title().startswith("Paid · ")
 
@@ -371,7 +371,7 @@ def test_parts_and_card_in_a_shops_own_page(site: Site, buy: Make) -> None:
     parts.page.evaluate(
         "document.addEventListener('pagoefectivo:status', e => { window.heard = e.detail; })"
     )
-    control.pay(payment.cip)
+    control.pay(str(payment.cip))
     parts.page.get_by_text("Paid", exact=True).wait_for(timeout=ONE_POLL * 1000)
     assert parts.page.evaluate("window.heard.paid") is True
     wait_for_heading(card.page, "Your payment has arrived")

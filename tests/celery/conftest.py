@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
+from celery import Celery
+from celery._state import get_current_app
 
 from django_pagoefectivo import broker as publishing
+from django_pagoefectivo.testing.captured import listening
 from tests.promises.conftest import _own_urls, probe
-from tests.promises.kit import listening
 from tests.promises.test_crashes import database_url
 
 __all__ = ["_own_urls", "probe"]
@@ -48,7 +49,7 @@ def free_port() -> int:
 @contextmanager
 def celery_here(url: str, queue: str) -> Iterator[Celery]:
     """Make ``url`` the broker of this process for the time of the block."""
-    before = current_app._get_current_object()
+    before = get_current_app()
     app = Celery("tests", broker=url, set_as_current=True)
     app.conf.update(task_default_queue=queue)
     publishing.close_connections()
@@ -128,6 +129,7 @@ class Queue:
             queue = self.app.amqp.queues[self.name](connection.default_channel)
             while message := queue.get():
                 message.ack()
+                assert message.body is not None
                 taken.append({"headers": message.headers, "body": json.loads(message.body)})
         return taken
 
@@ -135,7 +137,8 @@ class Queue:
         """Leave nothing at the broker."""
         assert self.app is not None
         with self.app.connection_for_write() as connection:
-            channel = connection.default_channel
+            # Each broker's has methods of its own.
+            channel: Any = connection.default_channel
             channel.queue_delete(self.name)
             with suppress(Exception):
                 channel.exchange_delete(self.name)

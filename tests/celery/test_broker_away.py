@@ -11,14 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from celery import Celery, current_app
+from celery import Celery
+from celery._state import get_current_app
 from django.core.management import call_command
 from django.utils import timezone
 
 from django_pagoefectivo import broker, tasks
 from django_pagoefectivo.models import SignalDelivery
 from django_pagoefectivo.queue_checks import check_celery
-from tests.promises.kit import Probe, make_payment, notify, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import Probe, notify, refresh
 
 from .conftest import (
     Queue,
@@ -187,7 +189,8 @@ def test_a_restarted_broker_is_used_again(
         with redis_server(port, tmp_path, instead=True):
             notify(make_payment())
             with app.connection_for_read() as connection:
-                assert connection.default_channel.client.llen("q") == 1
+                channel: Any = connection.default_channel
+                assert channel.client.llen("q") == 1
 
 
 # -- which Celery app -----------------------------------------------------------------------
@@ -200,9 +203,7 @@ def test_a_thread_of_the_web_server_uses_the_projects_app(
     project = Celery("project", broker="memory://", set_as_current=False)
     monkeypatch.setattr(broker, "_app_at_start", project)
     seen: list[Any] = []
-    thread = threading.Thread(
-        target=lambda: seen.extend((current_app._get_current_object(), broker.celery_app()))
-    )
+    thread = threading.Thread(target=lambda: seen.extend((get_current_app(), broker.celery_app())))
     thread.start()
     thread.join()
     assert seen[0] is not project, "this test would prove nothing"

@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from django_pagoefectivo import tasks
 from django_pagoefectivo.models import SignalDelivery, WebhookEvent
-from tests.promises.kit import make_payment, notify, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import notify, refresh
 from tests.servers import PAID, Code, PagoEfectivo
 
 from .conftest import Queue, receivers_here, wait_for
@@ -42,7 +43,7 @@ def test_every_task_is_on_the_page_and_every_task_of_the_page_is_one() -> None:
     assert set(re.findall(r"``(pagoefectivo\.\w+)``", PAGE.read_text())) == known
     assert tasks.deliver.name in known
     for name in known:
-        task = app.tasks[name]
+        task: Any = app.tasks[name]
         assert task.acks_late
         assert task.reject_on_worker_lost
         assert task.ignore_result
@@ -76,7 +77,7 @@ def test_the_schedule_does_its_work(
     beat = Scheduler(queue.app, lazy=True)
     beat.setup_schedule()
     for entry in beat.schedule.values():
-        if entry.task.startswith("pagoefectivo."):
+        if str(entry.task).startswith("pagoefectivo."):
             beat.apply_async(entry, advance=False)
     beat.close()
     with queue.worker("a:ok", MERCHANTS=settings.PAGOEFECTIVO["MERCHANTS"]):

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import requests
 from django.db import connection
@@ -179,7 +180,7 @@ def database_read_only(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
             load.progress(share)
             _read_only(server, "on")
             before = load.answers["503"]
-            wait_for(lambda before=before: load.answers["503"] > before + 5)
+            wait_for(partial(_refusals_beyond, load, before + 5))
             page = _page(stage, payments[-1])
             _read_only(server, "off")
     come_to_rest()
@@ -193,6 +194,10 @@ def database_read_only(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
 def _read_only(server: PostgreSQL, value: str) -> None:
     server.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
     server.execute("SELECT pg_reload_conf()")
+
+
+def _refusals_beyond(load: Load, count: int) -> bool:
+    return load.answers["503"] > count
 
 
 def _page(stage: Stage, payment: Payment) -> int:
@@ -286,9 +291,7 @@ def redis_gone(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
                 load.progress(share)
                 redis.down()
                 done = len(load.acknowledged)
-                moved = wait_for(
-                    lambda done=done: load.is_over or len(load.acknowledged) > done + 20
-                )
+                moved = wait_for(partial(_moves_beyond, load, done + 20))
                 redis.up()
         come_to_rest(45)
         left = SignalDelivery.objects.exclude(state="done").count()
@@ -306,6 +309,10 @@ def redis_gone(stage: Stage, server: PostgreSQL, count: int) -> Verdict:
     verdict.notes.append(f"slowest answer {load.slowest:.1f} s")
     verdict.require(load.slowest < 10, "a notification waited for Redis")
     return verdict
+
+
+def _moves_beyond(load: Load, count: int) -> bool:
+    return load.is_over or len(load.acknowledged) > count
 
 
 @scenario

@@ -21,7 +21,8 @@ import requests
 from django.db import connection
 
 from django_pagoefectivo.models import ApiExchange, Payment, SignalDelivery, WebhookEvent
-from tests.promises.kit import body_of, hmac_of, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import body_of, hmac_of
 
 from .cluster import free_port, wait_for
 

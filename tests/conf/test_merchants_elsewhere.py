@@ -63,7 +63,7 @@ def vault(clock: Clock) -> Iterator[Vault]:
 
 def test_it_is_asked_when_a_merchant_is_needed_and_not_before(vault: Vault) -> None:
     config = get_config()
-    assert config.timeout == (3.05, 20)
+    assert config.timeout == (3.05, 20.0)
     assert vault.asked == 0
     assert config.merchant("default").service_id == "1234"
     assert config.merchant_names == ("default",)

@@ -41,7 +41,7 @@ def test_defaults() -> None:
     assert config.return_url is None
     assert config.confirm_with_status_query is False
     assert config.signal_delivery == "inline"
-    assert config.timeout == (3.05, 20)
+    assert config.timeout == (3.05, 20.0)
     assert config.search_batch_size == 50
     assert config.exchange_log is True
     assert config.rejected_events_kept == 1000

@@ -71,7 +71,7 @@ class StrictCsrf(CsrfViewMiddleware):
     """Of those who do not believe in exemptions."""
 
     def process_view(self, request: Any, callback: Any, args: Any, kwargs: Any) -> Any:
-        return super().process_view(request, lambda: None, args, kwargs)
+        return super().process_view(request, HttpResponse, args, kwargs)
 
 
 def broken(get_response: Middleware) -> Middleware:

@@ -28,7 +28,7 @@ def _overdue(db: None) -> None:
 
     from django.utils import timezone
 
-    SignalDeliveryFactory(due_at=timezone.now() - timedelta(hours=1))
+    SignalDeliveryFactory.create(due_at=timezone.now() - timedelta(hours=1))
 
 
 @pytest.mark.django_db(transaction=True)

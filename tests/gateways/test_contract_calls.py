@@ -151,10 +151,11 @@ class TestProperAnswers:
         until = timezone.now().replace(microsecond=0) + timedelta(days=3)
         assert (gateway.can_extend, gateway.can_cancel) == (contract.can_change,) * 2
         if not contract.can_change:
-            for call in (
+            calls: list[Callable[[], object]] = [
                 lambda: gateway.extend(ref_of(issued), until),
                 lambda: gateway.cancel(ref_of(issued)),
-            ):
+            ]
+            for call in calls:
                 with pytest.raises(NotSupported):
                     call()
             return

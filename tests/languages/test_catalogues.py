@@ -35,11 +35,11 @@ def catalogue(code: str) -> polib.POFile:
     return polib.pofile(str(folder(code) / "django.po"))
 
 
-def key(entry: polib.POEntry) -> Text:
+def key(entry: polib.POEntry | polib.MOEntry) -> Text:
     return Text(entry.msgctxt, entry.msgid, entry.msgid_plural or "")
 
 
-def words(entry: polib.POEntry) -> list[str]:
+def words(entry: polib.POEntry | polib.MOEntry) -> list[str]:
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
@@ -98,7 +98,7 @@ def ends(text: str) -> bool:
 def test_what_is_installed_is_what_is_written(code: str) -> None:
     compiled = polib.mofile(str(folder(code) / "django.mo"))
 
-    def said(entries: list[polib.POEntry]) -> dict[Text, list[str]]:
+    def said(entries: polib.POFile | polib.MOFile) -> dict[Text, list[str]]:
         return {key(entry): words(entry) for entry in entries}
 
     assert said(compiled) == said(catalogue(code)), "run compilemessages"

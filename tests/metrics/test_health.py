@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from django_pagoefectivo import health
 from django_pagoefectivo.models import WebhookEvent
-from tests.promises.kit import body_of, make_payment, notify, post, statements
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import body_of, notify, post, statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HEALTH = "/pagoefectivo/health/"

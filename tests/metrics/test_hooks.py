@@ -15,16 +15,9 @@ from django_pagoefectivo import metrics
 from django_pagoefectivo.exceptions import GatewayUnavailable
 from django_pagoefectivo.services import poll, sync_payment
 from django_pagoefectivo.services.delivery import deliver_due
-from tests.promises.kit import (
-    URL,
-    Probe,
-    body_of,
-    listening,
-    make_payment,
-    notify,
-    post,
-    statements,
-)
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
+from tests.promises.kit import URL, Probe, body_of, notify, post, statements
 from tests.servers import NEVER, Code, PagoEfectivo, Reply
 
 pytestmark = pytest.mark.django_db(transaction=True)

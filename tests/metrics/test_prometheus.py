@@ -13,7 +13,9 @@ from prometheus_client import CollectorRegistry
 
 from django_pagoefectivo import metrics, prometheus
 from django_pagoefectivo.models import SignalDelivery
-from tests.promises.kit import Probe, listening, make_payment, notify, statements
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
+from tests.promises.kit import Probe, notify, statements
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

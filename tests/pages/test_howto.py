@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.template import Context, Engine
 from django.utils import translation
 
@@ -171,9 +172,10 @@ def test_the_mail_goes_out_in_the_shoppers_language(configure: Callable[..., Non
     assert "Paga antes de" in spanish.body
     for message in (english, spanish):
         assert f"https://shop.example{payment.get_absolute_url()}" in message.body
+        assert isinstance(message, EmailMultiAlternatives)
         ((html, kind),) = message.alternatives
         assert kind == "text/html"
-        assert "<ol" in html
+        assert "<ol" in str(html)
 
 
 def test_language_settings_are_django_ones(settings: Any) -> None:

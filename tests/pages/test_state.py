@@ -66,9 +66,9 @@ def test_every_status_and_reason_has_a_state_and_words() -> None:
 
 
 def test_words_are_the_status_s_own_unless_the_page_knows_better() -> None:
-    assert state_label("pending", PageState.WAITING) == Status.PENDING.label
-    assert state_label("pending", PageState.OVERDUE) != Status.PENDING.label
-    assert state_label("pending", PageState.CHECKING) != Status.PENDING.label
+    assert state_label("pending", PageState.WAITING) == str(Status.PENDING.label)
+    assert state_label("pending", PageState.OVERDUE) != str(Status.PENDING.label)
+    assert state_label("pending", PageState.CHECKING) != str(Status.PENDING.label)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from django_pagoefectivo.exceptions import GatewayUnavailable
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import poll, sync_payment
 from django_pagoefectivo.services.breaker import LIMIT, PAUSE, Breaker, Paused
-from tests.promises.kit import make_payment, refresh
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import refresh
 from tests.servers import NEVER, PAID, Code, PagoEfectivo, Reply
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import django
 
@@ -63,7 +63,7 @@ for _pair in filter(None, os.environ.get("RECEIVERS", "a:ok").split(",")):
 application = get_wsgi_application()
 
 
-def _die(*args: Any, **kwargs: Any) -> None:
+def _die(*args: Any, **kwargs: Any) -> NoReturn:
     os._exit(9)
 
 

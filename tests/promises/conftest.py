@@ -9,7 +9,9 @@ import pytest
 from django.core.cache import cache
 from django.db import connection
 
-from .kit import Probe, listening
+from django_pagoefectivo.testing.captured import listening
+
+from .kit import Probe
 
 
 @pytest.fixture(autouse=True)

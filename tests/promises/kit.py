@@ -19,8 +19,6 @@ from django.test import Client
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import Customer
-from django_pagoefectivo.testing import make_payment  # noqa: F401 - one of these tests' helpers too
-from django_pagoefectivo.testing.captured import listening  # noqa: F401 - and so is this
 
 SECRET = "test-secret-key-not-real-0123456789abcdef"
 URL = "/pagoefectivo/webhook/"
@@ -195,6 +193,12 @@ def at_once(*works: Callable[[], Any], patience: float = 60) -> list[Any]:
 
 def refresh(payment: Payment) -> Payment:
     return Payment.objects.get(pk=payment.pk)
+
+
+def stored_payments() -> list[dict[str, Any]]:
+    """Every payment as it is in the database, column by column."""
+    columns = [field.attname for field in Payment._meta.concrete_fields]
+    return list(Payment.objects.order_by("pk").values(*columns))
 
 
 # -- statements ---------------------------------------------------------------------------

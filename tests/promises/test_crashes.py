@@ -21,8 +21,9 @@ import requests
 from django.db import connection
 
 from django_pagoefectivo.models import Payment, SignalDelivery, WebhookEvent
+from django_pagoefectivo.testing import make_payment
 
-from .kit import URL, body_of, hmac_of, make_payment, refresh
+from .kit import URL, body_of, hmac_of, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -27,10 +27,12 @@ from django_pagoefectivo.exceptions import (
 )
 from django_pagoefectivo.models import ApiExchange, Payment
 from django_pagoefectivo.services import Customer, create_payment, poll
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
 from tests.servers import PAID, PagoEfectivo, Reply
 from tests.shop.models import Order
 
-from .kit import CUSTOMER, Probe, listening, make_payment, notify, refresh
+from .kit import CUSTOMER, Probe, notify, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -499,7 +501,7 @@ class InsideATestCase(TestCase):
         from django.conf import settings
 
         with PagoEfectivo() as server:
-            merchants: dict[str, Any] = settings.PAGOEFECTIVO["MERCHANTS"]  # type: ignore[assignment]
+            merchants: dict[str, Any] = settings.PAGOEFECTIVO["MERCHANTS"]
             changed = {**merchants, "default": {**merchants["default"], "BASE_URL": server.url}}
             with (
                 self.settings(PAGOEFECTIVO={**settings.PAGOEFECTIVO, "MERCHANTS": changed}),

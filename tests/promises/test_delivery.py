@@ -20,8 +20,10 @@ from django.utils import timezone
 from django_pagoefectivo.models import Payment, SignalDelivery
 from django_pagoefectivo.services import deliver_due
 from django_pagoefectivo.signals import payment_confirmed, payment_flagged
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
 
-from .kit import Heard, Probe, body_of, listening, make_payment, notify, post, refresh
+from .kit import Heard, Probe, body_of, notify, post, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 START = "2026-11-23T12:00:00Z"

@@ -15,8 +15,9 @@ from hypothesis import settings as fuzz_settings
 from hypothesis import strategies as st
 
 from django_pagoefectivo.models import Payment
+from django_pagoefectivo.testing import make_payment
 
-from .kit import URL, hmac_of, make_payment
+from .kit import URL, hmac_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 

@@ -19,9 +19,10 @@ from django_pagoefectivo.services import (
     poll,
     sync_payment,
 )
+from django_pagoefectivo.testing import make_payment
 from tests.servers import DELETED, GENERATED, PAID, PagoEfectivo, Reply
 
-from .kit import CUSTOMER, Probe, body_of, make_payment, notify, post, refresh
+from .kit import CUSTOMER, Probe, body_of, notify, post, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CLOSED = ("expired", "cancelled", "failed")

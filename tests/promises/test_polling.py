@@ -28,6 +28,7 @@ from django_pagoefectivo.services import (
     sync_payment,
     sync_payments,
 )
+from django_pagoefectivo.testing import make_payment
 from tests.servers import (
     ANNULLED,
     DELETED,
@@ -40,7 +41,7 @@ from tests.servers import (
     Reply,
 )
 
-from .kit import CUSTOMER, Probe, at_once, make_payment, notify, refresh
+from .kit import CUSTOMER, Probe, at_once, notify, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = timedelta(hours=1)

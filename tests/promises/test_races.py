@@ -31,9 +31,10 @@ from django_pagoefectivo.services import (
     poll,
     sync_payment,
 )
+from django_pagoefectivo.testing import make_payment
 from tests.servers import GENERATED, PAID, Call, PagoEfectivo, Reply
 
-from .kit import CUSTOMER, Probe, at_once, body_of, hmac_of, make_payment, notify, post, refresh
+from .kit import CUSTOMER, Probe, at_once, body_of, hmac_of, notify, post, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 #: Fewer rounds where writers queue up behind one lock anyway.

@@ -38,9 +38,10 @@ from django_pagoefectivo.services import (
     poll,
     sync_payment,
 )
+from django_pagoefectivo.testing.captured import listening
 from tests.servers import PAID, Call, PagoEfectivo, Reply
 
-from .kit import body_of, listening, post
+from .kit import body_of, post
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

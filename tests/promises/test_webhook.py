@@ -21,6 +21,8 @@ from django.test.utils import CaptureQueriesContext
 
 from django_pagoefectivo.gateways.signing import key_label
 from django_pagoefectivo.models import Outcome, Payment, SignalDelivery, WebhookEvent
+from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
 from django_pagoefectivo.views import webhook
 
 from .kit import (
@@ -31,8 +33,6 @@ from .kit import (
     hmac_of,
     is_counted,
     kinds,
-    listening,
-    make_payment,
     notify,
     post,
     refresh,

@@ -82,7 +82,7 @@ def test_everything_passes_and_nothing_is_left(
 ) -> None:
     configure(merchant={"API": api, "BASE_URL": "http://127.0.0.1:9/v1"})
     make_payment()
-    WebhookEventFactory()
+    WebhookEventFactory.create()
     before = counts()
     lines = play()
     assert failures(lines) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -71,7 +70,7 @@ class PaymentApi:
 
 
 @pytest.fixture
-def api(live_server: Any, transactional_db: None, settings: Any) -> Iterator[PaymentApi]:
+def api(live_server: Any, transactional_db: None, settings: Any) -> PaymentApi:
     settings.PAGOEFECTIVO = {
         "MERCHANTS": {
             "default": {

@@ -40,6 +40,7 @@ def errors(data: dict[str, Any], **changes: Any) -> list[tuple[str, str]]:
             protocol.read_token_request(read, NOW)
     except Refused as refused:
         answer = refused.answer
+        assert isinstance(answer, protocol.Answer)
         assert (answer.status, answer.code) == (400, 111)
         for error in answer.data:
             assert (
@@ -157,6 +158,7 @@ def test_odd_numbers(text: str) -> None:
 def test_a_body_that_is_no_object(body: bytes) -> None:
     with pytest.raises(Refused) as caught:
         protocol.read_object(body)
+    assert isinstance(caught.value.answer, protocol.Answer)
     assert caught.value.answer.data == [
         {"code": "113", "message": "Valor inválido.", "field": "body"}
     ]

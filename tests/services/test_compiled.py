@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_pagoefectivo.models import Payment, SignalDelivery, TimelineEntry, WebhookEvent
 from django_pagoefectivo.models.payment import PaymentQuerySet
 from django_pagoefectivo.services.compiled import Finder, insert, update_if
-from tests.promises.kit import make_payment
+from django_pagoefectivo.testing import make_payment
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import privacy
-from tests.promises.kit import CUSTOMER, DOCUMENT, EMAIL, PHONE, make_payment
+from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import CUSTOMER, DOCUMENT, EMAIL, PHONE, stored_payments
 
 pytestmark = pytest.mark.django_db
 SETTLED = ["paid", "refunded", "expired", "cancelled", "failed"]
@@ -46,7 +47,7 @@ def test_what_is_over_is_emptied_and_stays_a_record(status: str) -> None:
     payment = a_payment(status=status, amount=Decimal("22.05"))
     assert privacy.forget_customers(Payment.objects.all()) == privacy.ForgetReport(1, 0)
     kept = Payment.objects.get()
-    row = str(Payment.objects.values().get())
+    [row] = map(str, stored_payments())
     assert not [known for known in (EMAIL, "Rosa", "Quispe", DOCUMENT, PHONE) if known in row]
     assert (kept.status, kept.amount, kept.cip) == (status, payment.amount, payment.cip)
     assert kept.order_reference == payment.order_reference
@@ -101,11 +102,12 @@ def test_one_person_in_whatever_case_they_wrote_themselves() -> None:
 
 def test_the_pages_own_lines() -> None:
     page = (Path(__file__).parents[2] / "docs" / "howto" / "privacy.rst").read_text("utf-8")
-    lines = re.findall(r"\$ python manage\.py (.+)", page)
+    lines: list[str] = re.findall(r"\$ python manage\.py (.+)", page)
     assert len(lines) == 3
     a_payment(customer_email="ana@shop.example", updated_at=timezone.now())
     for line in lines:
-        name, *args = [*line.split(), *(() if "--no-input" in line else ["--no-input"])]
+        unasked = [] if "--no-input" in line else ["--no-input"]
+        name, *args = [*line.split(), *unasked]
         call_command(name, *(args if "forget" in name else []), stdout=io.StringIO())
     assert Payment.objects.get().customer_email == ""
 

@@ -289,36 +289,36 @@ def test_once_says_what_was_sent_instead(payment_signals: CapturedSignals) -> No
 
 @pytest.mark.django_db
 def test_factories_make_what_fits_together(notify: Callable[..., Any]) -> None:
-    payment = PaymentFactory()
+    payment = PaymentFactory.create()
     assert notify(payment).content == b"applied"
-    paid = PaymentFactory(status="paid", order_reference="A-2")
+    paid = PaymentFactory.create(status="paid", order_reference="A-2")
     assert (paid.is_paid, paid.order_reference) == (True, "A-2")
     assert PaymentFactory.build(status="expired").pk is None
     assert len({one.transaction_code for one in PaymentFactory.create_batch(3)}) == 3
-    owed = SignalDeliveryFactory(last_error="ValueError: no stock")
+    owed = SignalDeliveryFactory.create(last_error="ValueError: no stock")
     assert owed.payment.is_paid
     assert SignalDelivery.objects.get() == owed
-    assert ApiExchangeFactory(payment=paid).payment == paid
+    assert ApiExchangeFactory.create(payment=paid).payment == paid
     assert create_customer_email() != create_customer_email()
 
 
 def create_customer_email() -> str:
-    return CustomerFactory().email
+    return CustomerFactory.create().email
 
 
 @pytest.mark.django_db
 def test_event_factory_is_the_event_of_a_notification(notify: Callable[..., Any]) -> None:
     payment = make_payment()
-    event = WebhookEventFactory(payment=payment)
+    event = WebhookEventFactory.create(payment=payment)
     parsed = json.loads(bytes(event.body))
     assert parsed["data"]["cip"] == event.cip == payment.cip
     assert parsed["operationNumber"] == event.operation_number
     assert event.signature == sign(bytes(event.body))
     assert event.outcome == Outcome.APPLIED
-    stranger = WebhookEventFactory()
+    stranger = WebhookEventFactory.create()
     assert (stranger.payment, stranger.outcome) == (None, Outcome.UNMATCHED)
     assert not Payment.objects.filter(cip=stranger.cip).exists()
-    assert WebhookEventFactory().digest != stranger.digest
+    assert WebhookEventFactory.create().digest != stranger.digest
 
 
 def test_without_factory_boy_there_is_a_sentence() -> None:

@@ -15,13 +15,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "testproject"
-PRODUCTION = {
+PRODUCTION: dict[str, Any] = {
     "DEBUG": "off",
     "SECRET_KEY": "9c1f0b7a" * 8 + "-made-up",
     "ALLOWED_HOSTS": "shop.example",
@@ -183,7 +184,9 @@ def test_serve_prepares_everything_and_serves(tmp_path: Path) -> None:
 @pytest.mark.database
 @pytest.mark.slow
 def test_the_shops_own_tests_pass() -> None:
-    extra = {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
+    extra: dict[str, Any] = {
+        name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ
+    }
     tests = run("-W", "error", "manage.py", "test", "--noinput", "shop", timeout=280, **extra)
     assert tests.returncode == 0, tests.stdout + tests.stderr
     assert re.search(r"^Ran [1-9]\d* tests", tests.stderr, re.MULTILINE)

@@ -11,10 +11,11 @@ import itertools
 import json
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
-from django.test import Client, TestCase
+from django.core.mail import EmailMessage, EmailMultiAlternatives
+from django.test import Client, TestCase, TransactionTestCase
 from django.urls import reverse
 from django.utils import timezone
 
@@ -25,7 +26,7 @@ from shop.models import Order, OrderLine, Product
 _numbers = itertools.count(1)
 
 
-class ShopMixin:
+class BaseShopTestCase(TransactionTestCase):
     """A shelf with scarves in soles and prints in dollars, and ways to put it to use."""
 
     def setUp(self) -> None:
@@ -84,6 +85,22 @@ class ShopMixin:
         payment.save()
         return payment
 
+    def html_of(self, message: EmailMessage) -> str:
+        """The HTML of a mail, which has it beside its text and nothing else."""
+        ((html, kind),) = cast("EmailMultiAlternatives", message).alternatives
+        self.assertEqual(kind, "text/html")
+        return str(html)
+
+    def assert_order(self, order: Order, status: str, *, holds_stock: bool) -> Order:
+        """The order as it is now, having checked it."""
+        order.refresh_from_db()
+        self.assertEqual((order.status, order.holds_stock), (status, holds_stock))
+        return order
+
+
+class ShopTestCase(BaseShopTestCase, TestCase):
+    """What needs no server of its own: each test in a transaction that is undone."""
+
     def notify(self, payment: Payment, event: str = "cip.paid", **data: Any) -> str:
         """Send PagoEfectivo's notification; returns what the webhook said it did.
 
@@ -112,13 +129,3 @@ class ShopMixin:
             )
         self.assertEqual(response.status_code, 200, response.content)
         return response.content.decode()
-
-    def assert_order(self, order: Order, status: str, *, holds_stock: bool) -> Order:
-        """The order as it is now, having checked it."""
-        order.refresh_from_db()
-        self.assertEqual((order.status, order.holds_stock), (status, holds_stock))
-        return order
-
-
-class ShopTestCase(ShopMixin, TestCase):
-    """What needs no server of its own: each test in a transaction that is undone."""

@@ -12,7 +12,6 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.cache import cache
-from django.http import HttpResponse
 from django.test import LiveServerTestCase
 from django.urls import reverse
 from django.utils import timezone
@@ -23,7 +22,7 @@ from django_pagoefectivo.sandbox.control import ApiFault, NotificationFault
 from django_pagoefectivo.services import cancel_payment, poll
 from shop.models import Order
 
-from .helpers import ShopMixin
+from .helpers import BaseShopTestCase
 
 CONTACT = {
     "first_name": "Rosa",
@@ -33,7 +32,7 @@ CONTACT = {
 }
 
 
-class CheckoutTestCase(ShopMixin, LiveServerTestCase):
+class CheckoutTestCase(BaseShopTestCase, LiveServerTestCase):
     """A shop whose PagoEfectivo is the sandbox on the test's own server."""
 
     def setUp(self) -> None:
@@ -56,7 +55,7 @@ class CheckoutTestCase(ShopMixin, LiveServerTestCase):
         )
         self.client.post(reverse("shop:change-cart", args=("scarf",)))
 
-    def check_out(self, **changed: Any) -> HttpResponse:
+    def check_out(self, **changed: Any) -> Any:
         """Send the checkout form and follow to what comes next."""
         return self.client.post(reverse("shop:checkout"), {**CONTACT, **changed}, follow=True)
 
@@ -116,7 +115,7 @@ class CheckoutTests(CheckoutTestCase):
         self.client.post(reverse("shop:change-cart", args=("scarf",)), {"quantity": 0})
         self.client.post(reverse("shop:change-cart", args=("print",)))
         self.assertContains(self.check_out(), "US$ 22.00")
-        self.assertEqual(control.code(Payment.objects.get().cip).currency, "USD")
+        self.assertEqual(control.code(str(Payment.objects.get().cip)).currency, "USD")
 
 
 class AfterwardsTests(CheckoutTestCase):

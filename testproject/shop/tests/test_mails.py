@@ -29,8 +29,7 @@ class CheckoutMailTests(CheckoutTestCase):
         (message,) = mail.outbox
         self.assertEqual(message.to, ["rosa@example.com"])
         self.assertIn(Order.objects.get().number, message.subject)
-        ((html, kind),) = message.alternatives
-        self.assertEqual(kind, "text/html")
+        html = self.html_of(message)
         link = self.live_server_url + payment.get_absolute_url()
         for body in (message.body, html):
             self.assertIn(cip_format(payment.cip), body)
@@ -76,7 +75,7 @@ class OtherMailTests(ShopTestCase):
         order = self.an_order()
         Order.objects.filter(pk=order.pk).update(first_name="<b>Rosa</b>")
         receivers.mail_instructions(payment=Payment.objects.get(pk=self.a_payment(order).pk))
-        ((html, _),) = mail.outbox[0].alternatives
+        html = self.html_of(mail.outbox[0])
         self.assertIn("&lt;b&gt;Rosa", html)
         self.assertIn("Hello <b>Rosa</b>", mail.outbox[0].body)
         self.assertIn(reverse("pagoefectivo:payment", args=[Payment.objects.get().token]), html)
