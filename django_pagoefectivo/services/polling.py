@@ -127,6 +127,8 @@ class _Pass:
 
     def _turn(self, line: Line) -> bool:
         """A few calls for one merchant; whether there may be more to ask about."""
+        # A pass over many payments takes longer than the poller may be silent.
+        beat(Duty.POLL)
         try:
             more = line.take_turn()
         except (Paused, OverRate) as reason:

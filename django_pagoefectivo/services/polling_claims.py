@@ -28,6 +28,9 @@ from .transitions import STATUS_QUERY, flag, read_again
 LEASE = timedelta(minutes=4)
 #: Seconds after which a merchant whose calls are slow lets the next one have its turn.
 TURN = 5.0
+#: Calls in a turn whatever they take: reading and claiming for fewer would cost more than two
+#: statements a call.
+LEAST = 3
 #: Payments read and claimed together at the most, however many one call asks about.
 _MOST = 500
 
@@ -66,7 +69,7 @@ class Line:
         batches = 0
         try:
             _plan(mute, lease)
-            while rest and (not batches or time.monotonic() < ends):
+            while rest and (batches < LEAST or time.monotonic() < ends):
                 batch = rest[:size]
                 place = _place_of(batch[-1])
                 if self.asker.ask(batch):

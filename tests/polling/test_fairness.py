@@ -54,14 +54,14 @@ class Clock:
         return self.now
 
 
-def test_a_slow_merchant_gets_one_call_in_a_turn(
+def test_a_slow_merchant_gets_few_calls_in_a_turn(
     pe: PagoEfectivo,
     configure: Callable[..., None],
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_merchants(configure, settings, "quick", SEARCH_BATCH_SIZE=1)
-    slow = {str(payment.cip) for payment in make_due(pe, 3, since=90)}
+    slow = {str(payment.cip) for payment in make_due(pe, 9, since=90)}
     make_due(pe, 25, "quick", since=30)
     clock = Clock()
     monkeypatch.setattr(polling_claims, "time", clock)
@@ -71,13 +71,13 @@ def test_a_slow_merchant_gets_one_call_in_a_turn(
             clock.now += 15
 
     pe.gates["search"] = take_long
-    assert poll().sync.asked == 28
+    assert poll().sync.asked == 34
     assert turns(pe) == [
-        ("default", 1),
+        ("default", 3),
         ("quick", 10),
-        ("default", 1),
+        ("default", 3),
         ("quick", 10),
-        ("default", 1),
+        ("default", 3),
         ("quick", 5),
     ]
     assert max(Counter(cips_asked(pe)).values()) == 1
