@@ -20,6 +20,7 @@ from .heartbeat import Duty, beat
 from .pace import OverRate
 from .polling_claims import Line
 from .polling_schedule import GIVE_UP
+from .transactions import repeated_on_conflict
 from .unknown_outcomes import flag_unknown_outcomes
 
 logger = logging.getLogger("django_pagoefectivo.polling")
@@ -51,11 +52,9 @@ def poll(*, everything: bool = False, report: PollReport | None = None) -> PollR
     # Some contracts can be asked about what was never answered, too.
     doubtful = Payment.objects.filter(status=Status.CREATED, attention=Attention.OUTCOME_UNKNOWN)
     pending = Payment.objects.filter(status=Status.PENDING)
-    now = timezone.now()
     # A doubt is raised without saying when to ask about it.
-    doubtful.filter(next_poll_at__isnull=True, expires_at__gt=now - GIVE_UP).update(
-        next_poll_at=now
-    )
+    new = doubtful.filter(next_poll_at__isnull=True, expires_at__gt=timezone.now() - GIVE_UP)
+    _set_due(new)
     if everything:
         _make_due(doubtful)
         _make_due(pending)
@@ -73,7 +72,12 @@ def _make_due(open_payments: PaymentQuerySet) -> None:
     ids = open_payments.order_by("pk").values_list("pk", flat=True)
     while piece := list(ids.filter(pk__gt=last)[:_PIECE]):
         last = piece[-1]
-        open_payments.filter(pk__in=piece).update(next_poll_at=timezone.now())
+        _set_due(open_payments.filter(pk__in=piece))
+
+
+def _set_due(payments: PaymentQuerySet) -> None:
+    now = timezone.now()
+    repeated_on_conflict(lambda: payments.update(next_poll_at=now))
 
 
 def _tell(sync: SyncReport) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +17,7 @@ import time_machine
 from django.contrib.auth import get_user_model
 from django.core.cache import cache, caches
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from django_pagoefectivo.conf import get_config
@@ -23,8 +28,10 @@ from django_pagoefectivo.services.bulk_acts import MANY_ACTS, Tally
 from django_pagoefectivo.services.jobs import make_job, run
 from django_pagoefectivo.services.pace import Pace
 from tests.promises.kit import at_once
+from tests.promises.test_crashes import Children
 from tests.servers import PagoEfectivo
 
+from . import settings_database_cache
 from .kit import cips_asked, due, make_due, merchants_asked, with_merchants
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,6 +94,39 @@ def test_it_holds_for_pollers_at_once(pe: PagoEfectivo, limited: None) -> None:
     for result in at_once(*[poll] * 4):
         assert not isinstance(result, BaseException), repr(result)
     assert pe.counts["search"] == 3
+
+
+@pytest.fixture
+def shared_cache(settings: Any) -> Iterator[None]:
+    """A cache that other processes see: a table of the test's database."""
+    before = settings.CACHES
+    settings.CACHES = settings_database_cache.CACHES
+    call_command("createcachetable", verbosity=0)
+    yield
+    settings.CACHES = before
+    with connection.schema_editor() as editor:
+        editor.execute(f"DROP TABLE {settings_database_cache.CACHE_TABLE}")
+
+
+def test_it_holds_for_processes_at_once(
+    pe: PagoEfectivo, limited: None, shared_cache: None, settings: Any, tmp_path: Path
+) -> None:
+    make_due(pe, 40)
+    environment = Children(tmp_path).environment | {
+        "DJANGO_SETTINGS_MODULE": settings_database_cache.__name__,
+        "CHANGED": json.dumps(
+            {
+                "MERCHANTS": settings.PAGOEFECTIVO["MERCHANTS"],
+                "SEARCH_BATCH_SIZE": 2,
+                "POLL_RATE": 3,
+            }
+        ),
+    }
+    command = [sys.executable, "-m", "tests.promises.child", "pagoefectivo_poll"]
+    pollers = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    assert [poller.wait(60) for poller in pollers] == [0, 0]
+    assert pe.counts["search"] == 3
+    assert sync_payments(Payment.objects.all()).calls == 0, "and for this one, too"
 
 
 def test_it_holds_whoever_asks(pe: PagoEfectivo, limited: None) -> None:
