@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,8 +46,8 @@ class Asker:
     """Asks about one merchant's payments, batch by batch, and counts into ``report``.
 
     With ``expire_overdue`` payments whose term is over, and that PagoEfectivo does not call
-    paid, expire. ``patience`` is how many seconds a batch may wait for its turn under
-    ``POLL_RATE``. Raises ``ImproperlyConfigured`` if there is no such merchant any more.
+    paid, expire. ``patience`` is how many seconds all batches together may wait for their turn
+    under ``POLL_RATE``. Raises ``ImproperlyConfigured`` if there is no such merchant any more.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Asker:
         self._pace = Pace(merchant, options)
         self._report = report
         self._expire_overdue = expire_overdue
-        self._patience = patience
+        self._waits_until = time.monotonic() + patience
         #: How many payments one call asks about.
         self.size = min(
             options.search_batch_size, self._gateway.largest_batch or options.search_batch_size
@@ -89,7 +90,7 @@ class Asker:
         report = self._report
         try:
             with self._breaker.asking():
-                self._pace.require(patience=self._patience)
+                self._pace.require(patience=self._waits_until - time.monotonic())
                 report.calls += 1
                 states = self._gateway.states([ref_of(payment) for payment in batch])
         except Paused:
@@ -118,12 +119,13 @@ def sync_payments(queryset: PaymentQuerySet, *, patience: float = 0) -> SyncRepo
 
     A batch that fails is reported and the others go on; a merchant whose questions are not
     answered several times in a row is left out of the rest, and so is one whose ``POLL_RATE``
-    is used up. ``patience`` is how many seconds to wait for each call's turn under that rate.
-    Memory stays flat.
+    is used up. ``patience`` is how many seconds a merchant's calls may wait for their turn under
+    that rate. Memory stays flat.
     """
     config = get_config()
     log = ExchangeLog(config)
     report = SyncReport()
+    askers: dict[str, Asker] = {}
     last = 0
     length = config.search_batch_size * BATCHES_A_CHUNK
     while chunk := list(queryset.filter(pk__gt=last).order_by("pk")[:length]):
@@ -133,12 +135,14 @@ def sync_payments(queryset: PaymentQuerySet, *, patience: float = 0) -> SyncRepo
             by_merchant[payment.merchant].append(payment)
         for name, payments in by_merchant.items():
             try:
-                asker = Asker(name, config, log, report, patience=patience)
+                if name not in askers:
+                    askers[name] = Asker(name, config, log, report, patience=patience)
             except ImproperlyConfigured as error:
                 # A merchant that was taken out of the settings must not stop the others.
                 report.failed += len(payments)
                 report.errors.append(str(error))
                 continue
+            asker = askers[name]
             rest = [payment for payment in payments if asker.can_ask(payment)]
             try:
                 while rest:

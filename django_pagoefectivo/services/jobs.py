@@ -35,9 +35,9 @@ logger = logging.getLogger("django_pagoefectivo.jobs")
 
 #: Longer than any one step, which a few calls with their timeouts may take.
 LEASE = timedelta(minutes=10)
-#: Seconds that a call of a job waits for its turn where ``POLL_RATE`` is used up: any place
-#: is free again after a minute.
-_PATIENCE = 90.0
+#: Seconds that the calls of one step wait for their turn where ``POLL_RATE`` is used up. What
+#: is left of the lease is for the calls themselves.
+_PATIENCE = LEASE.total_seconds() / 2
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100

@@ -31,8 +31,6 @@ TURN = 5.0
 #: Calls in a turn whatever they take: reading and claiming for fewer would cost more than two
 #: statements a call.
 LEAST = 3
-#: Payments read and claimed together at the most, however many one call asks about.
-_MOST = 500
 
 
 class Line:
@@ -54,7 +52,7 @@ class Line:
         """
         self.asker.check()
         size = self.asker.size
-        length = min(size * self._batches, max(size, _MOST))
+        length = size * self._batches
         payments = list(self._rest().order_by("next_poll_at", "pk")[:length])
         if not payments:
             return False

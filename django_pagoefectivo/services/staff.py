@@ -100,7 +100,7 @@ def ask_many(payments: PaymentQuerySet, *, user: User, patience: float = 0) -> S
     """Ask about all of ``payments``, some hundreds, in as few calls as the batch size allows.
 
     A merchant that is not configured any more is reported and the others go on. ``patience``
-    is how many seconds each call may wait for its turn under ``POLL_RATE``.
+    is how many seconds a merchant's calls may wait for their turn under ``POLL_RATE``.
     """
     total = SyncReport()
     names = payments.order_by("merchant").values_list("merchant", flat=True).distinct()
