@@ -118,7 +118,7 @@ def poll(count: int) -> dict[str, Any]:
 
     from django_pagoefectivo.models import ApiExchange, Payment
     from django_pagoefectivo.models.payment import order_key_for
-    from django_pagoefectivo.services import polling
+    from django_pagoefectivo.services import polling, polling_claims
 
     Payment.objects.all().delete()
     expires_at = _at_the_sandbox(count)
@@ -151,13 +151,14 @@ def poll(count: int) -> dict[str, Any]:
         return execute(*args)
 
     memories: list[int] = []
-    plan_next = polling._plan_next
+    plan = polling_claims._plan
 
-    def watched(chunk: Any) -> None:
-        plan_next(chunk)
-        memories.append(memory(os.getpid()))
+    def watched(batch: Any, lease: Any) -> None:
+        plan(batch, lease)
+        if batch:
+            memories.append(memory(os.getpid()))
 
-    polling._plan_next = watched
+    polling_claims._plan = watched
     try:
         # Counted and not kept: what is kept would be measured as memory.
         with connection.execute_wrapper(count_one):
@@ -165,7 +166,7 @@ def poll(count: int) -> dict[str, Any]:
             found = polling.poll(everything=True).sync
             seconds = time.perf_counter() - began
     finally:
-        polling._plan_next = plan_next
+        polling_claims._plan = plan
     if (found.asked, found.changed, found.failed) != (count, 0, 0):
         raise RuntimeError(f"Not as promised: {found}")
     return {

@@ -231,7 +231,8 @@ def _production_warnings(options: Options, name: str) -> Iterator[CheckMessage]:
     if backend.rpartition(".")[2] in ("LocMemCache", "DummyCache"):
         yield CheckWarning(
             f"Merchant {name} is in production with a cache that each process has for itself: "
-            "each fetches its own tokens, and refused notifications are counted per process.",
+            "each fetches its own tokens, and refused notifications and the calls of POLL_RATE are "
+            "counted per process.",
             hint="Point PAGOEFECTIVO['CACHE'] at a shared cache: Redis, Memcached or database.",
             id="pagoefectivo.W008",
         )

@@ -43,8 +43,13 @@ class Observer:
         ``refused`` (4xx), ``failed`` (5xx) or ``no_answer``.
         """
 
-    def poll_finished(self, *, asked: int, calls: int, changed: int, failed: int) -> None:
-        """A pass of the poller is over: payments asked about, and calls it took."""
+    def poll_finished(
+        self, *, asked: int, calls: int, changed: int, failed: int, left: int
+    ) -> None:
+        """A pass of the poller is over: payments asked about, and calls it took.
+
+        ``failed`` got no answer, ``left`` were not asked about because of ``POLL_RATE``.
+        """
 
 
 _observers: tuple[Observer, ...] = ()

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -110,11 +110,14 @@ class PrometheusObserver(Observer):
         self._calls.labels(merchant, operation, outcome).inc()
         self._calling.labels(operation).observe(seconds)
 
-    def poll_finished(self, *, asked: int, calls: int, changed: int, failed: int) -> None:
+    def poll_finished(
+        self, *, asked: int, calls: int, changed: int, failed: int, left: int
+    ) -> None:
         """Count the payments of the pass."""
         self._polled.labels("unchanged").inc(max(asked - changed, 0))
         self._polled.labels("changed").inc(changed)
         self._polled.labels("failed").inc(failed)
+        self._polled.labels("left").inc(left)
 
 
 class StateCollector(Collector):
@@ -148,11 +151,19 @@ class StateCollector(Collector):
                 "Time since the last genuine notification came.",
                 _age(latest, now),
             )
-        overdue = pending.filter(next_poll_at__lte=now).aggregate(first=Min("next_poll_at"))
+        given_up = Q(next_poll_at__isnull=True)
+        polled = pending.filter(given_up | Q(next_poll_at__lte=now)).aggregate(
+            first=Min("next_poll_at"), given_up=Count("pk", filter=given_up)
+        )
         yield GaugeMetricFamily(
             "pagoefectivo_poll_lag_seconds",
             "How long the poller should have asked about the payment it is most behind with.",
-            _age(overdue["first"], now),
+            _age(polled["first"], now),
+        )
+        yield GaugeMetricFamily(
+            "pagoefectivo_given_up_payments",
+            "Open payments so long over that the poller asks about them no more.",
+            polled["given_up"],
         )
         owed = SignalDelivery.objects.filter(state=DeliveryState.PENDING).aggregate(
             count=Count("pk"), first=Min("created_at")

@@ -88,11 +88,12 @@ def poll() -> None:
     report = run_poll().sync
     logger.log(
         logging.WARNING if report.errors else logging.INFO,
-        "%d payments asked about in %d calls, %d changed, %d failed",
+        "%d payments asked about in %d calls, %d changed, %d failed, %d left by POLL_RATE",
         report.asked,
         report.calls,
         report.changed,
         report.failed,
+        report.left,
     )
 
 

@@ -14,6 +14,8 @@ from .rules import Network, as_network, is_bool, is_count, is_web_url
 
 #: Seconds; longer is a slip, and the operating system takes no endless ones.
 LONGEST_TIMEOUT = 3600
+#: Status queries a minute; more is no limit that PagoEfectivo could mean.
+FASTEST_POLL = 6000
 SIGNAL_DELIVERIES = ("inline", "worker", "celery")
 BACKGROUNDS = ("command", "celery")
 
@@ -25,6 +27,7 @@ DEFAULTS: dict[str, Any] = {
     "SIGNAL_DELIVERY": "inline",
     "TIMEOUT": (3.05, 20),
     "SEARCH_BATCH_SIZE": 50,
+    "POLL_RATE": None,
     "EXCHANGE_LOG": True,
     "REJECTED_EVENTS_KEPT": 1000,
     "RETENTION": {
@@ -59,6 +62,7 @@ CHECKED_PROPERTIES = (
     "signal_delivery",
     "timeout",
     "search_batch_size",
+    "poll_rate",
     "exchange_log",
     "rejected_events_kept",
     "retention",
@@ -170,6 +174,16 @@ class Options:
     def search_batch_size(self) -> int:
         """How many codes one status query asks about."""
         return int(self._checked("SEARCH_BATCH_SIZE", is_count, "a whole number above 0"))
+
+    @property
+    def poll_rate(self) -> int | None:
+        """How many status queries a minute a merchant's payments may cost; ``None``: any."""
+        value = self._checked(
+            "POLL_RATE",
+            lambda v: v is None or (is_count(v) and v <= FASTEST_POLL),
+            f"None or a whole number of calls a minute from 1 to {FASTEST_POLL}",
+        )
+        return None if value is None else int(value)
 
     @property
     def exchange_log(self) -> bool:

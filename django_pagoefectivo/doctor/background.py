@@ -58,14 +58,17 @@ def check_poller(room: Room) -> Iterator[Finding]:
     if oldest is None or oldest.next_poll_at is None:
         yield _alive(room, Duty.POLL, POLL_LATE, needed=False)
         return
+    beat = _beat(room, Duty.POLL)
+    runs = beat is not None and now - beat <= POLL_LATE
     yield Finding(
         "poller",
         Severity.ERROR,
         f"{late.count()} open payments should have been asked about, the first of them "
-        f"{_ago(now - oldest.next_poll_at)} ago: the poller is not running. A notification "
-        "that is lost stays lost, and unpaid payments never expire.",
-        _HOW_TO_POLL,
-        "howto/troubleshooting#no-notification-arrives",
+        f"{_ago(now - oldest.next_poll_at)} ago: the poller "
+        + ("runs, but does not keep up. " if runs else "is not running. ")
+        + "A notification that is lost stays lost, and unpaid payments never expire.",
+        _HOW_TO_KEEP_UP if runs else _HOW_TO_POLL,
+        "explanation/polling" if runs else "howto/troubleshooting#no-notification-arrives",
     )
 
 
@@ -91,6 +94,11 @@ _HOW_TO_DELIVER = (
     'with SIGNAL_DELIVERY = "celery" see that a Celery worker runs.'
 )
 _HOW_TO_POLL = "Run manage.py pagoefectivo_poll every five minutes from cron."
+_HOW_TO_KEEP_UP = (
+    "Run manage.py pagoefectivo_poll by hand and read what it says: PagoEfectivo does not answer "
+    "a merchant, a merchant is not configured any more, or POLL_RATE leaves too many over. With "
+    "POLL_RATE run it every minute."
+)
 _NAMES = {Duty.DELIVER: "pagoefectivo_deliver", Duty.POLL: "pagoefectivo_poll"}
 
 

@@ -48,18 +48,22 @@ class Breaker:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Around one question. Raises ``Paused`` instead of asking while nobody should."""
-        left = self.seconds_left()
-        if left:
-            raise Paused(
-                f"PagoEfectivo has not answered merchant {self.merchant} {LIMIT} times in a "
-                f"row, so it is not asked for {left} more seconds."
-            )
+        self.check()
         try:
             yield
         except GatewayUnavailable:
             self._failed()
             raise
         self._answered()
+
+    def check(self) -> None:
+        """Raise ``Paused`` while nobody should ask."""
+        left = self.seconds_left()
+        if left:
+            raise Paused(
+                f"PagoEfectivo has not answered merchant {self.merchant} {LIMIT} times in a "
+                f"row, so it is not asked for {left} more seconds."
+            )
 
     def seconds_left(self) -> int:
         """How many more seconds nobody should ask; 0: ask."""

@@ -86,7 +86,7 @@ def _each(
 
 def _sync(payments: Sequence[Payment], tally: Tally, user: User, data: Data) -> None:
     chosen = Payment.objects.filter(pk__in=[payment.pk for payment in payments])
-    report = staff.ask_many(chosen, user=user)
+    report = staff.ask_many(chosen, user=user, patience=data.get("patience", 0))
     tally.done += report.asked - report.missing
     tally.changed += report.changed
     tally.failed += report.failed
@@ -105,6 +105,13 @@ def _sync(payments: Sequence[Payment], tally: Tally, user: User, data: Data) -> 
             report.not_askable,
         )
         tally.fail(text % report.not_askable, count=report.not_askable)
+    if report.left:
+        text = ngettext(
+            "%d was not asked about: POLL_RATE allows no more for the moment.",
+            "%d were not asked about: POLL_RATE allows no more for the moment.",
+            report.left,
+        )
+        tally.fail(text % report.left, count=report.left)
 
 
 def _extend(payment: Payment, user: User, data: Data) -> str:

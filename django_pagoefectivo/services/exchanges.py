@@ -19,6 +19,9 @@ class ExchangeLog:
         if self._config.options_of(exchange.merchant).exchange_log:
             self._waiting.append(exchange)
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def store(self, payment: Payment | None = None) -> None:
         """Store what was collected, linked to ``payment`` where it is about just one."""
         waiting, self._waiting = self._waiting, []

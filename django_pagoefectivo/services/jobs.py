@@ -35,6 +35,9 @@ logger = logging.getLogger("django_pagoefectivo.jobs")
 
 #: Longer than any one step, which a few calls with their timeouts may take.
 LEASE = timedelta(minutes=10)
+#: Seconds that the calls of one step wait for their turn where ``POLL_RATE`` is used up. What
+#: is left of the lease is for the calls themselves.
+_PATIENCE = LEASE.total_seconds() / 2
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100
@@ -231,7 +234,10 @@ def _work(job: BulkJob, progress: Progress | None) -> None:
         text = _("%s may not do this any more. Choose the payments again in your own name.")
         _end(job, JobState.BROKEN, text % (job.user_name or _("Somebody")))
         return
-    data = {name: datetime.fromisoformat(value) for name, value in job.options.items()}
+    data: dict[str, Any] = {
+        name: datetime.fromisoformat(value) for name, value in job.options.items()
+    }
+    data["patience"] = _PATIENCE
     this = _Run(job, MANY_ACTS[job.act], user, data, progress)
     while part := job.parts.filter(is_worked=False).order_by("number").first():
         while part.position < len(part.payment_ids):

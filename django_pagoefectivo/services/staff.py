@@ -40,11 +40,12 @@ from ..models import (
     WebhookEvent,
 )
 from .applying import fact_of
+from .asking import SyncReport, sync_payments
 from .delivery import retry_now
 from .payments import cancel_payment, extend_payment
 from .staff_entries import staff_entry
 from .state_machine import Decision, Fact, decide
-from .sync import SyncReport, can_sync, sync_payment, sync_payments
+from .sync import can_sync, sync_payment
 from .transactions import StateChanged, repeated_on_conflict
 from .transitions import Actor, change, read_again, state_of, tell
 from .unknown_outcomes import is_in_doubt
@@ -95,17 +96,20 @@ def ask(payment: Payment, *, user: User) -> Payment:
     return payment
 
 
-def ask_many(payments: PaymentQuerySet, *, user: User) -> SyncReport:
+def ask_many(payments: PaymentQuerySet, *, user: User, patience: float = 0) -> SyncReport:
     """Ask about all of ``payments``, some hundreds, in as few calls as the batch size allows.
 
-    A merchant that is not configured any more is reported and the others go on.
+    A merchant that is not configured any more is reported and the others go on. ``patience``
+    is how many seconds a merchant's calls may wait for their turn under ``POLL_RATE``.
     """
     total = SyncReport()
     names = payments.order_by("merchant").values_list("merchant", flat=True).distinct()
     for name in list(names):
         chosen = list(payments.filter(merchant=name).order_by("pk"))
         try:
-            report = sync_payments(Payment.objects.filter(pk__in=[each.pk for each in chosen]))
+            report = sync_payments(
+                Payment.objects.filter(pk__in=[each.pk for each in chosen]), patience=patience
+            )
         except ImproperlyConfigured as error:
             total.failed += len(chosen)
             total.errors.append(str(error))
@@ -116,6 +120,7 @@ def ask_many(payments: PaymentQuerySet, *, user: User) -> SyncReport:
         total.missing += report.missing
         total.not_askable += report.not_askable
         total.failed += report.failed
+        total.left += report.left
         total.errors += report.errors
         TimelineEntry.objects.bulk_create(
             staff_entry(payment, user, "Asked PagoEfectivo.") for payment in chosen

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +12,11 @@ from django.utils import timezone
 from ..conf import get_config
 from ..exceptions import PagoEfectivoError
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
-from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
+from ..models import Attention, Outcome, Payment, Status, WebhookEvent
 from .applying import take_unmatched_after_commit
-from .breaker import Breaker, Paused
+from .breaker import Breaker
 from .exchanges import ExchangeLog
+from .pace import Pace
 from .polling_schedule import AFTER_DEADLINE, next_poll
 from .state_machine import Decision, Fact, decide
 from .transactions import repeated_on_conflict
@@ -37,28 +35,8 @@ from .unknown_outcomes import settle_never_made
 
 logger = logging.getLogger("django_pagoefectivo.sync")
 
-#: Status queries between two reads of payments: what is stored is stored for all of them.
-_BATCHES_A_CHUNK = 10
 #: How long a query may go on saying pending after a notification said paid.
 LAG = timedelta(hours=1)
-
-
-@dataclass(slots=True)
-class SyncReport:
-    """What asking about many payments did.
-
-    ``asked`` payments in ``calls`` calls; ``changed`` by transition or flag, ``missing`` at
-    PagoEfectivo, ``not_askable`` (no CIP yet), ``failed`` because their call did, with the
-    sentences in ``errors``.
-    """
-
-    asked: int = 0
-    calls: int = 0
-    changed: int = 0
-    missing: int = 0
-    not_askable: int = 0
-    failed: int = 0
-    errors: list[str] = field(default_factory=list)
 
 
 def ref_of(payment: Payment) -> CodeRef:
@@ -95,12 +73,15 @@ def sync_payment(payment: Payment) -> Payment:
     payment is unchanged then.
     """
     config = get_config()
+    options = config.options_of(payment.merchant)
     log = ExchangeLog(config)
     gateway = gateway_for(config.merchant(payment.merchant), config, log)
     ref = ref_of(payment)
     if gateway.can_ask(ref):
         try:
-            with Breaker(payment.merchant, config.cache).asking():
+            with Breaker(payment.merchant, options.cache).asking():
+                # One question that somebody waits for is never held back, but it counts.
+                Pace(payment.merchant, options).take()
                 (state,) = gateway.states([ref])
         except PagoEfectivoError as error:
             error.payment = payment
@@ -110,75 +91,6 @@ def sync_payment(payment: Payment) -> Payment:
         absorb(payment, state)
     payment.refresh_from_db()
     return payment
-
-
-def sync_payments(queryset: PaymentQuerySet) -> SyncReport:
-    """Ask about all payments of ``queryset``, in as few calls as the batch size allows.
-
-    A batch that fails is reported and the others go on. Memory stays flat.
-    """
-    report = SyncReport()
-    for _ in sync_in_chunks(queryset, report):
-        pass
-    return report
-
-
-def sync_in_chunks(
-    queryset: PaymentQuerySet, report: SyncReport, *, expire_overdue: bool = False
-) -> Iterator[Sequence[Payment]]:
-    """Ask about ``queryset`` chunk by chunk, yield each chunk after it; ``report`` grows.
-
-    With ``expire_overdue`` payments whose term is over, and that PagoEfectivo does not call
-    paid, expire. Those that got no answer are not yielded. A merchant whose questions are
-    not answered several times in a row is left out of the rest.
-    """
-    config = get_config()
-    log = ExchangeLog(config)
-    size = config.search_batch_size
-    last = 0
-    while chunk := list(queryset.filter(pk__gt=last).order_by("pk")[: size * _BATCHES_A_CHUNK]):
-        last = chunk[-1].pk
-        by_merchant: dict[str, list[Payment]] = defaultdict(list)
-        for payment in chunk:
-            by_merchant[payment.merchant].append(payment)
-        unanswered: set[int] = set()
-        for name, payments in by_merchant.items():
-            breaker = Breaker(name, config.options_of(name).cache)
-            try:
-                gateway = gateway_for(config.merchant(name), config, log)
-            except ImproperlyConfigured as error:
-                # A merchant that was taken out of the settings must not stop the others.
-                report.failed += len(payments)
-                report.errors.append(str(error))
-                continue
-            askable = [payment for payment in payments if gateway.can_ask(ref_of(payment))]
-            report.not_askable += len(payments) - len(askable)
-            step = config.options_of(name).search_batch_size
-            step = min(step, gateway.largest_batch or step)
-            for start in range(0, len(askable), step):
-                batch = askable[start : start + step]
-                try:
-                    with breaker.asking():
-                        report.calls += 1
-                        states = gateway.states([ref_of(payment) for payment in batch])
-                except Paused as error:
-                    left = askable[start:]
-                    report.failed += len(left)
-                    report.errors.append(str(error))
-                    unanswered.update(payment.pk for payment in left)
-                    queryset = queryset.exclude(merchant=name)
-                    break
-                except PagoEfectivoError as error:
-                    report.failed += len(batch)
-                    report.errors.append(str(error))
-                    unanswered.update(payment.pk for payment in batch)
-                    continue
-                report.asked += len(batch)
-                for payment, state in zip(batch, states, strict=True):
-                    report.missing += state is None
-                    report.changed += absorb(payment, state, expire_overdue=expire_overdue)
-        log.store()
-        yield [payment for payment in chunk if payment.pk not in unanswered]
 
 
 def absorb(payment: Payment, state: RemoteState | None, *, expire_overdue: bool = False) -> bool:

@@ -25,6 +25,7 @@ OWN: dict[str, tuple[Any, Any]] = {
     "CONFIRM_WITH_STATUS_QUERY": (True, True),
     "TIMEOUT": ((1, 2), (1.0, 2.0)),
     "SEARCH_BATCH_SIZE": (7, 7),
+    "POLL_RATE": (30, 30),
     "EXCHANGE_LOG": (False, False),
     "REJECTED_EVENTS_KEPT": (5, 5),
     "RETENTION": (

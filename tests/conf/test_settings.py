@@ -43,6 +43,7 @@ def test_defaults() -> None:
     assert config.signal_delivery == "inline"
     assert config.timeout == (3.05, 20.0)
     assert config.search_batch_size == 50
+    assert config.poll_rate is None
     assert config.exchange_log is True
     assert config.rejected_events_kept == 1000
     assert config.retention == {
@@ -100,6 +101,7 @@ def test_names_of_merchants(name: str) -> None:
         ("SIGNAL_DELIVERY", "worker", "signal_delivery", "worker"),
         ("TIMEOUT", [1, 2.5], "timeout", (1.0, 2.5)),
         ("SEARCH_BATCH_SIZE", 1, "search_batch_size", 1),
+        ("POLL_RATE", 6000, "poll_rate", 6000),
         ("EXCHANGE_LOG", False, "exchange_log", False),
         ("REJECTED_EVENTS_KEPT", 0, "rejected_events_kept", 0),
         (
@@ -169,6 +171,7 @@ def test_an_odd_value_is_read_or_refused_and_never_anything_else(name: str) -> N
             "like (3.05, 20)",
         ),
         ("SEARCH_BATCH_SIZE", [None, 0, -1, "50", 1.5, True], "whole number above 0"),
+        ("POLL_RATE", [0, -1, "50", "50/min", 1.5, True, False, 6001], "from 1 to 6000"),
         ("EXCHANGE_LOG", [None, "on", 1], "True or False"),
         ("REJECTED_EVENTS_KEPT", [None, -1, "10", 1.5, True, False], "a whole number"),
         (

@@ -267,6 +267,12 @@ def test_poller(doctor: Doctor) -> None:
     make_payment(next_poll_at=timedelta(hours=-30))
     found = doctor().of("poller")
     assert found.severity is Severity.ERROR
+    assert "the poller runs, but does not keep up" in found.sentence
+    assert "POLL_RATE" in found.mend
+    _move_beat(Duty.POLL, timedelta(hours=1))
+    found = doctor().of("poller")
+    assert "the poller is not running" in found.sentence
+    assert "every five minutes from cron" in found.mend
     assert "1 open payments should have been asked about, the first of them 1 day ago" in (
         found.sentence
     )

@@ -106,7 +106,7 @@ def test_calls_and_polls(counting: Counting, pe: PagoEfectivo) -> None:
         str(payment.cip), payment.transaction_code, payment.amount, "PEN", NEVER
     )
     poll(everything=True)
-    assert counting.of("poll") == [{"asked": 1, "calls": 1, "changed": 0, "failed": 0}]
+    assert counting.of("poll") == [{"asked": 1, "calls": 1, "changed": 0, "failed": 0, "left": 0}]
     pe.fail_next("search", Reply(500, b"{}"), Reply(cut=True))
     with pytest.raises(GatewayUnavailable):
         sync_payment(payment)

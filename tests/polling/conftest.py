@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.promises.conftest import _own_urls
+from tests.promises.conftest import _own_urls, probe
 
-__all__ = ["_own_urls"]
+__all__ = ["_own_urls", "probe"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.core.cache import cache
+from django.core.cache import cache, caches
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -19,28 +19,37 @@ from django_pagoefectivo.services import poll, sync_payment
 from django_pagoefectivo.services.breaker import LIMIT, PAUSE, Breaker, Paused
 from django_pagoefectivo.testing import make_payment
 from tests.promises.kit import refresh
-from tests.servers import NEVER, PAID, Code, PagoEfectivo, Reply
+from tests.servers import PAID, PagoEfectivo
+
+from .kit import DOWN, known, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
-DOWN = Reply(503, b"down", "text/html")
-
-
-def known(pe: PagoEfectivo, payment: Payment, status: int = 22) -> Payment:
-    cip = str(payment.cip)
-    pe.codes[cip] = Code(cip, payment.transaction_code, payment.amount, "PEN", NEVER, status)
-    return payment
 
 
 def go_down(pe: PagoEfectivo) -> None:
     pe.fail_next("search", *[DOWN] * 100)
 
 
-def test_a_pass_stops_early_and_says_so(pe: PagoEfectivo, configure: Callable[..., None]) -> None:
+def test_a_pass_stops_early_and_says_so(
+    pe: PagoEfectivo,
+    configure: Callable[..., None],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     configure(SEARCH_BATCH_SIZE=2)
     payments = [known(pe, make_payment()) for _ in range(50)]
     go_down(pe)
-    with pytest.raises(CommandError, match="not answered merchant default 3 times in a row"):
-        call_command("pagoefectivo_poll", verbosity=0)
+    with pytest.raises(CommandError, match="50 payments could not be asked about") as caught:
+        call_command("pagoefectivo_poll")
+    assert caught.value.returncode == 1
+    assert "not answered merchant default 3 times in a row" in str(caught.value)
+    assert "0 asked in 3 calls, 0 changed" in capsys.readouterr().out
+    (paused,) = [
+        record
+        for record in caplog.records
+        if record.name == "django_pagoefectivo.polling" and "3 times in a row" in record.message
+    ]
+    assert paused.levelname == "WARNING"
     # Each question is asked twice.
     assert pe.counts["search"] == 2 * LIMIT
     due = Payment.objects.filter(next_poll_at__lte=timezone.now()).count()
@@ -73,6 +82,35 @@ def test_one_merchant_does_not_stop_another(
     report = poll().sync
     assert (report.failed, report.asked) == (10, 1)
     assert refresh(paid).status == "paid"
+
+
+def test_the_next_pass_does_not_ask_during_the_pause(
+    pe: PagoEfectivo, configure: Callable[..., None]
+) -> None:
+    configure(SEARCH_BATCH_SIZE=2)
+    make_due(pe, 20)
+    go_down(pe)
+    poll()
+    calls = pe.counts["search"]
+    report = poll().sync
+    assert (report.calls, report.failed) == (0, 20)
+    assert pe.counts["search"] == calls
+
+
+def test_a_merchant_with_a_cache_of_its_own_shares_it(
+    pe: PagoEfectivo, configure: Callable[..., None], settings: Any
+) -> None:
+    """What the poller finds out a shopper's request must know, and the other way round."""
+    own = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "own"}
+    settings.CACHES = {**settings.CACHES, "own": own}
+    configure(merchant={"CACHE": "own"})
+    caches["own"].clear()
+    payment = known(pe, make_payment())
+    go_down(pe)
+    for _ in range(LIMIT):
+        with pytest.raises(GatewayUnavailable):
+            sync_payment(payment)
+    assert poll().sync.calls == 0
 
 
 def test_a_shopper_does_not_wait_for_what_was_found_out(pe: PagoEfectivo) -> None:

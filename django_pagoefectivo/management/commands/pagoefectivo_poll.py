@@ -16,7 +16,8 @@ class Command(BaseCommand):
     help = (
         "Ask PagoEfectivo about the open payments that are due for it, in batches, and apply "
         "what it says: a payment whose notification was lost becomes paid, one whose term is "
-        "over expires. Run it every five minutes from cron."
+        "over expires. Run it every five minutes from cron. Exits with 1 if PagoEfectivo did not "
+        "answer about some; they stay due, and the next pass goes on with them."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -39,6 +40,8 @@ class Command(BaseCommand):
                 f"{report.unknown} with an unknown outcome",
                 f"{sync.failed} failed",
             ]
+            if sync.left:
+                parts.append(f"{sync.left} left for the next pass by POLL_RATE")
             self.stdout.write(", ".join(parts) + ".")
         if sync.errors:
             raise CommandError(

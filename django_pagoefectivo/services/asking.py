@@ -1,0 +1,156 @@
+"""Asking PagoEfectivo about many payments, a batch in a call."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ImproperlyConfigured
+
+from ..conf import Config, get_config
+from ..exceptions import PagoEfectivoError
+from ..gateways import gateway_for
+from ..models import Payment, PaymentQuerySet
+from .breaker import Breaker, Paused
+from .exchanges import ExchangeLog
+from .pace import OverRate, Pace
+from .sync import absorb, ref_of
+
+#: Status queries between two reads of payments: what is stored is stored for all of them.
+BATCHES_A_CHUNK = 10
+
+
+@dataclass(slots=True)
+class SyncReport:
+    """What asking about many payments did.
+
+    ``asked`` payments in ``calls`` calls; ``changed`` by transition or flag, ``missing`` at
+    PagoEfectivo, ``not_askable`` (no CIP yet), ``failed`` because their call did or because
+    PagoEfectivo was left alone, with the sentences in ``errors``; ``left`` for later, because
+    ``POLL_RATE`` was used up.
+    """
+
+    asked: int = 0
+    calls: int = 0
+    changed: int = 0
+    missing: int = 0
+    not_askable: int = 0
+    failed: int = 0
+    left: int = 0
+    errors: list[str] = field(default_factory=list)
+
+
+class Asker:
+    """Asks about one merchant's payments, batch by batch, and counts into ``report``.
+
+    With ``expire_overdue`` payments whose term is over, and that PagoEfectivo does not call
+    paid, expire. ``patience`` is how many seconds all batches together may wait for their turn
+    under ``POLL_RATE``. Raises ``ImproperlyConfigured`` if there is no such merchant any more.
+    """
+
+    def __init__(
+        self,
+        merchant: str,
+        config: Config,
+        log: ExchangeLog,
+        report: SyncReport,
+        *,
+        expire_overdue: bool = False,
+        patience: float = 0,
+    ) -> None:
+        options = config.options_of(merchant)
+        self._gateway = gateway_for(config.merchant(merchant), config, log)
+        self._breaker = Breaker(merchant, options.cache)
+        self._pace = Pace(merchant, options)
+        self._report = report
+        self._expire_overdue = expire_overdue
+        self._waits_until = time.monotonic() + patience
+        #: How many payments one call asks about.
+        self.size = min(
+            options.search_batch_size, self._gateway.largest_batch or options.search_batch_size
+        )
+
+    def can_ask(self, payment: Payment) -> bool:
+        """Whether PagoEfectivo can be asked about ``payment``; those that cannot are counted."""
+        askable = self._gateway.can_ask(ref_of(payment))
+        self._report.not_askable += not askable
+        return askable
+
+    def check(self) -> None:
+        """Raise ``Paused`` while nothing should be asked."""
+        self._breaker.check()
+
+    def ask(self, batch: Sequence[Payment]) -> bool:
+        """Ask about ``batch`` in one call and apply the answer; ``False`` if there was none.
+
+        Raises ``Paused`` or ``OverRate`` where nothing should be asked for the moment.
+        """
+        report = self._report
+        try:
+            with self._breaker.asking():
+                self._pace.require(patience=self._waits_until - time.monotonic())
+                report.calls += 1
+                states = self._gateway.states([ref_of(payment) for payment in batch])
+        except Paused:
+            raise
+        except PagoEfectivoError as error:
+            report.failed += len(batch)
+            report.errors.append(str(error))
+            return False
+        report.asked += len(batch)
+        for payment, state in zip(batch, states, strict=True):
+            report.missing += state is None
+            report.changed += absorb(payment, state, expire_overdue=self._expire_overdue)
+        return True
+
+    def leave(self, count: int, reason: Paused | OverRate) -> None:
+        """Count ``count`` payments that are not asked about now."""
+        if isinstance(reason, OverRate):
+            self._report.left += count
+        else:
+            self._report.failed += count
+            self._report.errors.append(str(reason))
+
+
+def sync_payments(queryset: PaymentQuerySet, *, patience: float = 0) -> SyncReport:
+    """Ask about all payments of ``queryset``, in as few calls as the batch size allows.
+
+    A batch that fails is reported and the others go on; a merchant whose questions are not
+    answered several times in a row is left out of the rest, and so is one whose ``POLL_RATE``
+    is used up. ``patience`` is how many seconds a merchant's calls may wait for their turn under
+    that rate. Memory stays flat.
+    """
+    config = get_config()
+    log = ExchangeLog(config)
+    report = SyncReport()
+    askers: dict[str, Asker] = {}
+    last = 0
+    length = config.search_batch_size * BATCHES_A_CHUNK
+    while chunk := list(queryset.filter(pk__gt=last).order_by("pk")[:length]):
+        last = chunk[-1].pk
+        by_merchant: dict[str, list[Payment]] = defaultdict(list)
+        for payment in chunk:
+            by_merchant[payment.merchant].append(payment)
+        for name, payments in by_merchant.items():
+            try:
+                if name not in askers:
+                    askers[name] = Asker(name, config, log, report, patience=patience)
+            except ImproperlyConfigured as error:
+                # A merchant that was taken out of the settings must not stop the others.
+                report.failed += len(payments)
+                report.errors.append(str(error))
+                continue
+            asker = askers[name]
+            rest = [payment for payment in payments if asker.can_ask(payment)]
+            try:
+                while rest:
+                    asker.ask(rest[: asker.size])
+                    del rest[: asker.size]
+            except (Paused, OverRate) as reason:
+                others = queryset.filter(pk__gt=last, merchant=name).count()
+                asker.leave(len(rest) + others, reason)
+                queryset = queryset.exclude(merchant=name)
+        log.store()
+    return report
