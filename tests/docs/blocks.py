@@ -115,6 +115,8 @@ def parsed(text: str, page: str) -> nodes.document:
         "input_encoding": "utf-8",
         "doctitle_xform": False,
         "file_insertion_enabled": False,
+        # As Sphinx has it.
+        "rfc_base_url": "https://datatracker.ietf.org/doc/html/",
     }
     return publish_doctree(text, source_path=page, settings_overrides=overrides)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -135,6 +136,27 @@ def testing(page: Reading) -> None:
     """Copied into a project of its own and run there, each file."""
     blocks = page.take_all("python")
     page.leave_to("tests/testing/test_howto.py::test_every_snippet_runs", *blocks)
+
+
+@play("docs/explanation/at-least-once.rst")
+def at_least_once(page: Reading) -> None:
+    """The second call does nothing, or carries the first one's name."""
+    taken: list[Booking] = []
+    shipped: list[tuple[str, str]] = []
+
+    def ship(reference: str, *, idempotency_key: str) -> None:
+        shipped.append((reference, idempotency_key))
+
+    order = Booking.objects.create(number="A-1001")
+    payment = make_payment("paid", order=order, order_reference="A-1001")
+    ours = page.take("python").run(Order=Booking, take_from_stock=taken.append)
+    theirs = page.take("python").run(warehouse=SimpleNamespace(ship=ship))
+    for _ in range(2):
+        ours["order_is_paid"](payment=payment, source="webhook")
+        theirs["tell_the_warehouse"](payment=payment, source="webhook")
+    assert taken == [order]
+    assert Booking.objects.get().status == "paid"
+    assert shipped == [("A-1001", str(payment.token))] * 2
 
 
 @play("docs/howto/celery.rst")

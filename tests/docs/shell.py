@@ -124,6 +124,15 @@ def _export(words: list[str]) -> None:
             raise Unknown(f"from_env reads no {word.partition('=')[0]}")
 
 
+def _apt_get(words: list[str]) -> None:
+    """Packages of the system must be those that the CI installs."""
+    action, *packages = words
+    assert action == "install"
+    installed = (ROOT / ".ci/run").read_text("utf-8").split()
+    if unknown := set(packages) - set(installed):
+        raise Unknown(f".ci/run does not install {sorted(unknown)}")
+
+
 def _celery(words: list[str]) -> None:
     assert words[0] == "-A"
     name, options = words[2], words[3:]
@@ -152,6 +161,7 @@ def _activate(words: list[str]) -> None:
 
 _PROGRAMS: dict[str, Callable[[list[str]], None]] = {
     ".": _activate,
+    "apt-get": _apt_get,
     "cd": _folder,
     "celery": _celery,
     "django-admin": _manage,
