@@ -403,16 +403,3 @@ def test_the_lines_that_the_page_shows() -> None:
     assert len(shown) == 2
     for line in shown:
         assert " ".join(line.split()) in " ".join(out.getvalue().split())
-
-
-def test_every_option_is_in_the_reference() -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/commands.rst").read_text("utf-8")
-    for name in ("pagoefectivo_doctor", "pagoefectivo_rehearse"):
-        parser = load_command_class("django_pagoefectivo", name).create_parser("manage.py", name)
-        part = page.partition(f"``manage.py {name}``")[2].partition("``manage.py ")[0]
-        common = load_command_class("django.core", "check").create_parser("manage.py", "check")
-        known = {option for action in common._actions for option in action.option_strings}
-        own = {o for action in parser._actions for o in action.option_strings} - known
-        assert own
-        for option in own:
-            assert option in " ".join(part.split()), option
