@@ -14,6 +14,8 @@ EVERYWHERE := not browser and not broker and not packaging
 
 comma := ,
 space := $(subst ,, )
+# What stands beside the code, for Sphinx.
+ROOT_PAGES := -c docs -D root_doc=README -D include_patterns=$(subst $(space),$(comma),$(wildcard *.rst))
 # Words are looked up as they stand, whether or not their references lead somewhere.
 SPELLING := ENCHANT_CONFIG_DIR=docs/spelling $(BIN)/sphinx-build -W --keep-going -q -b spelling -t spelling \
 	-D nitpicky=0 -D suppress_warnings=ref.doc,toc.not_included
@@ -128,11 +130,11 @@ spelling: $(VENV)/.run $(VENV)/.docs $(VENV)/.spelling
 	@$(SPELLING) docs docs/_build/spelling
 	@$(SPELLING) -D spelling_lang=es -D root_doc=quickstart-es -D include_patterns=quickstart-es.rst \
 		-D spelling_exclude_patterns= docs docs/_build/spelling-es
-	@$(SPELLING) -c docs -D root_doc=README -D include_patterns=$(subst $(space),$(comma),$(wildcard *.rst)) \
-		. docs/_build/spelling-root
+	@$(SPELLING) $(ROOT_PAGES) . docs/_build/spelling-root
 
 linkcheck: $(VENV)/.run $(VENV)/.docs
 	@$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/linkcheck
+	@$(BIN)/sphinx-build -q -b linkcheck $(ROOT_PAGES) . docs/_build/linkcheck-root
 
 package: $(VENV)/.run $(VENV)/.test $(VENV)/.package
 	@rm -rf build dist

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 
 from . import shell
-from .blocks import blocks_in, blocks_of, pages, parsed
+from .blocks import ROOT, blocks_in, blocks_of, pages, parsed
 from .languages import BY_LANGUAGE
 from .plays import PLAYS
 from .reading import Reading
@@ -27,6 +30,18 @@ def do(reading: Reading) -> None:
             reading.left.remove(block)
     untested = [f"{block.place} ({block.language})" for block in reading.left]
     assert untested == [], "tests/docs/plays.py says what is done with a page's blocks"
+
+
+def test_docstrings_have_no_blocks() -> None:
+    """autodoc shows docstrings: what they say in words needs no test of its own."""
+    found = []
+    for path in (ROOT / "django_pagoefectivo").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node) or ""
+                if re.search(r"::$|^ *>>> |^ *\.\. code", text, re.MULTILINE):
+                    found.append(f"{path}:{getattr(node, 'lineno', 1)}")
+    assert found == []
 
 
 def test_every_play_has_its_page() -> None:
