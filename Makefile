@@ -17,7 +17,7 @@ space := $(subst ,, )
 # What stands beside the code, for Sphinx.
 ROOT_PAGES := -c docs -D root_doc=README -D include_patterns=$(subst $(space),$(comma),$(wildcard *.rst))
 # Words are looked up as they stand, whether or not their references lead somewhere.
-SPELLING := ENCHANT_CONFIG_DIR=docs/spelling $(BIN)/sphinx-build -W --keep-going -q -b spelling -t spelling \
+SPELLING := ENCHANT_CONFIG_DIR=docs/_build/enchant $(BIN)/sphinx-build -W --keep-going -q -b spelling -t spelling \
 	-D nitpicky=0 -D suppress_warnings=ref.doc,toc.not_included
 
 .PHONY: help demo shop test test-newest test-slow test-browser test-celery test-api openapi chaos chaos-short bench bench-admin bench-short lint typecheck migrations docs spelling linkcheck package test-postgresql test-mariadb ci clean
@@ -125,8 +125,11 @@ docs: $(VENV)/.run $(VENV)/.docs
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 # English as written in the docs and the docstrings in them, then the Spanish quick start, then
-# what stands beside the code. No dictionary of this kind splits Chinese into words.
+# what stands beside the code. No dictionary of this kind splits Chinese into words. Enchant takes
+# its order from a folder, in which it also keeps a reader's own words: one that is made for this.
 spelling: $(VENV)/.run $(VENV)/.docs $(VENV)/.spelling
+	@rm -rf docs/_build/enchant && mkdir -p docs/_build/enchant
+	@cp docs/spelling/enchant.ordering docs/_build/enchant
 	@$(SPELLING) docs docs/_build/spelling
 	@$(SPELLING) -D spelling_lang=es -D root_doc=quickstart-es -D include_patterns=quickstart-es.rst \
 		-D spelling_exclude_patterns= docs docs/_build/spelling-es
