@@ -12,7 +12,15 @@ ON_NEWEST := tests/promises tests/services tests/conf tests/pages tests/admin te
 # The tests that each database's lane runs; what is left out has a lane of its own.
 EVERYWHERE := not browser and not broker and not packaging
 
-.PHONY: help demo shop test test-newest test-slow test-browser test-celery test-api openapi chaos chaos-short bench bench-admin bench-short lint typecheck migrations docs package test-postgresql test-mariadb ci clean
+comma := ,
+space := $(subst ,, )
+# What stands beside the code, for Sphinx.
+ROOT_PAGES := -c docs -D root_doc=README -D include_patterns=$(subst $(space),$(comma),$(wildcard *.rst))
+# Words are looked up as they stand, whether or not their references lead somewhere.
+SPELLING := ENCHANT_CONFIG_DIR=docs/_build/enchant $(BIN)/sphinx-build -W --keep-going -q -b spelling -t spelling \
+	-D nitpicky=0 -D suppress_warnings=ref.doc,toc.not_included
+
+.PHONY: help demo shop test test-newest test-slow test-browser test-celery test-api openapi chaos chaos-short bench bench-admin bench-short lint typecheck migrations docs spelling linkcheck package test-postgresql test-mariadb ci clean
 
 help:
 	@echo "make demo              play a whole purchase against the built-in sandbox"
@@ -29,7 +37,8 @@ help:
 	@echo "make bench-admin       the admin's screens over a million payments in PostgreSQL"
 	@echo "make test-postgresql   the test suite on POSTGRESQL_URL"
 	@echo "make test-mariadb      the test suite on MARIADB_URL"
-	@echo "make lint typecheck migrations docs package"
+	@echo "make lint typecheck migrations docs spelling package"
+	@echo "make linkcheck         ask every address that the docs link (needs a network)"
 	@echo "make ci                everything that .ci/run does"
 
 $(BIN)/python:
@@ -112,7 +121,23 @@ migrations: $(VENV)/.run
 	@$(BIN)/python testproject/manage.py makemigrations --check --dry-run
 
 docs: $(VENV)/.run $(VENV)/.docs
+	@command -v dot >/dev/null || { echo "The diagrams need Graphviz (apt-get install graphviz)."; exit 1; }
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# English as written in the docs and the docstrings in them, then the Spanish quick start, then
+# what stands beside the code. No dictionary of this kind splits Chinese into words. Enchant takes
+# its order from a folder, in which it also keeps a reader's own words: one that is made for this.
+spelling: $(VENV)/.run $(VENV)/.docs $(VENV)/.spelling
+	@rm -rf docs/_build/enchant && mkdir -p docs/_build/enchant
+	@cp docs/spelling/enchant.ordering docs/_build/enchant
+	@$(SPELLING) docs docs/_build/spelling
+	@$(SPELLING) -D spelling_lang=es -D root_doc=quickstart-es -D include_patterns=quickstart-es.rst \
+		-D spelling_exclude_patterns= docs docs/_build/spelling-es
+	@$(SPELLING) $(ROOT_PAGES) . docs/_build/spelling-root
+
+linkcheck: $(VENV)/.run $(VENV)/.docs
+	@$(BIN)/sphinx-build -q -b linkcheck docs docs/_build/linkcheck
+	@$(BIN)/sphinx-build -q -b linkcheck $(ROOT_PAGES) . docs/_build/linkcheck-root
 
 package: $(VENV)/.run $(VENV)/.test $(VENV)/.package
 	@rm -rf build dist

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import textwrap
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from django_pagoefectivo.api.representation import PaymentBody
 from django_pagoefectivo.conf.rest import REST_API_DEFAULTS
 from django_pagoefectivo.services import Customer
 from django_pagoefectivo.testing import make_payment
+from tests.docs.blocks import snippets
 from tests.servers import PagoEfectivo
 from tests.shop.models import Booking
 
@@ -32,20 +32,6 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEADLESS = (DOCS / "howto/headless.rst").read_text("utf-8")
 REFERENCE = (DOCS / "reference/rest.rst").read_text("utf-8")
 SETTINGS = (DOCS / "reference/settings.rst").read_text("utf-8")
-_BLOCK = re.compile(
-    r"^\.\. code-block:: (?P<kind>\S+)\n(?:   :caption: (?P<caption>.*)\n)?\n"
-    r"(?P<code>(?:(?:   .*)?\n)+)",
-    re.MULTILINE,
-)
-
-
-def snippets(kind: str) -> list[tuple[str, str]]:
-    """Caption and code of each block of the how-to."""
-    return [
-        (found["caption"] or "", textwrap.dedent(found["code"]))
-        for found in _BLOCK.finditer(HEADLESS)
-        if found["kind"] == kind
-    ]
 
 
 def module(monkeypatch: pytest.MonkeyPatch, name: str, **names: Any) -> types.ModuleType:
@@ -61,13 +47,13 @@ def run(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
     module(monkeypatch, "shop")
     module(monkeypatch, "shop.models", Order=Booking)
     before = settings.PAGOEFECTIVO
-    for caption, code in snippets("python"):
-        if caption == "shop/models.py":
+    for block in snippets("howto/headless", "python"):
+        if block.caption == "shop/models.py":
             continue
-        name = caption.removesuffix(".py").replace("/", ".")
+        name = block.caption.removesuffix(".py").replace("/", ".")
         known = {"PAGOEFECTIVO": settings.PAGOEFECTIVO} if name == "settings" else {}
         made = module(monkeypatch, name, **known)
-        exec(compile(code, caption, "exec"), vars(made))  # noqa: S102
+        block.run(vars(made))
         if name == "settings":
             api = made.PAGOEFECTIVO["REST_API"]
             settings.PAGOEFECTIVO = {**before, "REST_API": api}
@@ -75,9 +61,8 @@ def run(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 @isolate_apps("tests.shop")
 def test_the_model_says_what_it_costs() -> None:
-    ((_, code),) = [found for found in snippets("python") if found[0] == "shop/models.py"]
-    names: dict[str, Any] = {"__name__": "tests.shop.models"}
-    exec(compile(code, "shop/models.py", "exec"), names)  # noqa: S102
+    block = next(b for b in snippets("howto/headless", "python") if b.caption == "shop/models.py")
+    names = block.run(__name__="tests.shop.models")
     shopper = SimpleNamespace(email="ana@shop.example")
     order = SimpleNamespace(number="A-1", user=shopper, total=5)
     terms = names["Order"].payment_terms(order)
@@ -103,7 +88,7 @@ def test_a_purchase_as_in_the_how_to(
     made = client.post(PAYMENTS, {"order_reference": "A-1"}).json()
     assert (made["amount"], made["order"]["id"]) == ("22.05", str(order.pk))
     assert client.post(PAYMENTS, {"order_reference": "B-1"}).status_code == 404
-    script = "".join(code for _, code in snippets("javascript"))
+    script = "".join(block.code for block in snippets("howto/headless", "javascript"))
     for name in set(re.findall(r"(?:answer|payment)\.(\w+)", script)) - {"detail"}:
         assert name in made, name
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django_pagoefectivo import tasks
 from django_pagoefectivo.models import SignalDelivery, WebhookEvent
 from django_pagoefectivo.testing import make_payment
+from tests.docs.blocks import snippets
 from tests.promises.kit import notify, refresh
 from tests.servers import PAID, Code, PagoEfectivo
 
@@ -28,12 +28,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "celery.rst"
 def pasted() -> dict[str, Any]:
     """The settings after every snippet for settings.py."""
     values: dict[str, Any] = {"PAGOEFECTIVO": {}}
-    snippets = re.findall(
-        r"\.\. code-block:: python\n   :caption: settings\.py\n\n((?:(?:   .*)?\n)+)",
-        PAGE.read_text(),
-    )
-    for snippet in snippets:
-        exec(compile(textwrap.dedent(snippet), str(PAGE), "exec"), values)  # noqa: S102
+    for block in snippets("howto/celery", "python"):
+        assert block.caption == "settings.py"
+        block.run(values)
     return values
 
 

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import json
 import sys
-import textwrap
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -24,10 +23,11 @@ from django_pagoefectivo.gateways import CodeRef, PaymentGateway, RemoteStatus, 
 from django_pagoefectivo.gateways.registry import check_merchant
 from django_pagoefectivo.models import Payment, Status
 from django_pagoefectivo.services import Customer, create_payment, sync_payment
-from tests.pages.test_howto import HOWTO, snippets
+from tests.docs.blocks import DOCS, Block, snippets
 
 from .server import Reply, Request, WireServer
 
+HOWTO = DOCS / "howto"
 KEY = "test-secret-key-not-real-0123456789abcdef"
 
 
@@ -36,23 +36,21 @@ def keys(name: str) -> str:
     return f"{name.lower()}-not-real-01"[:20].ljust(20, "x")
 
 
-def run(code: str, **names: Any) -> dict[str, Any]:
-    exec(compile(code, "docs", "exec", dont_inherit=True), names)  # noqa: S102
-    return names
+def by_caption(page: str) -> dict[str, Block]:
+    return {block.caption: block for block in snippets(f"howto/{page}", "python")}
 
 
 @pytest.fixture
 def own_gateway(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[WireServer]:
     """The page's gateway, importable by the path that the page gives, and a server for it."""
-    blocks = dict(snippets("write-a-gateway.rst", "python"))
+    blocks = by_caption("write-a-gateway")
     module = ModuleType("shop.gateways")
-    run_in = module.__dict__
-    exec(compile(blocks["shop/gateways.py"], "docs", "exec", dont_inherit=True), run_in)  # noqa: S102
+    blocks["shop/gateways.py"].run(module.__dict__)
     package = ModuleType("shop")
     package.__path__ = []
     monkeypatch.setitem(sys.modules, "shop", package)
     monkeypatch.setitem(sys.modules, "shop.gateways", module)
-    setting = run(blocks["settings.py"], env=lambda _: KEY)["PAGOEFECTIVO"]
+    setting = blocks["settings.py"].run(env=lambda _: KEY)["PAGOEFECTIVO"]
     with WireServer() as server:
         setting["MERCHANTS"]["default"]["BASE_URL"] = server.url
         settings.PAGOEFECTIVO = {**setting, "SITE_URL": "https://shop.example", "TIMEOUT": (1, 2)}
@@ -126,25 +124,25 @@ def test_every_choice_that_the_page_names_is_there() -> None:
 
 
 def test_the_settings_of_several_merchants() -> None:
-    blocks = snippets("several-merchants.rst", "python")
-    code = next(code for caption, code in blocks if caption == "settings.py")
-    config = Config(run(code, env=keys, timedelta=timedelta)["PAGOEFECTIVO"])
+    blocks = snippets("howto/several-merchants", "python")
+    first, elsewhere = (block for block in blocks if block.caption == "settings.py")
+    config = Config(first.run(env=keys, timedelta=timedelta)["PAGOEFECTIVO"])
     for merchant in config.merchants():
         check_merchant(merchant)
     assert config.merchant("usd").shop == config.merchant("pen").shop == "tienda"
     assert config.options_of("usd").expires_in == timedelta(hours=6)
     assert config.options_of("outlet").site_url == "https://outlet.example"
-    elsewhere = [code for caption, code in blocks if "accounts" in code]
-    assert run(elsewhere[0])["PAGOEFECTIVO"] == {"MERCHANTS": "shop.accounts.merchants"}
+    assert elsewhere.run()["PAGOEFECTIVO"] == {"MERCHANTS": "shop.accounts.merchants"}
 
 
 def test_the_call_that_lets_the_currency_pick() -> None:
-    blocks = dict(snippets("several-merchants.rst", "python"))
+    call = by_caption("several-merchants")["shop/payments.py"]
     asked: list[dict[str, Any]] = []
-    names = run(
-        "from __future__ import annotations\n" + blocks["shop/payments.py"],
+    names = call.run(
         create_payment=lambda **values: asked.append(values),
         Customer=Customer,
+        Order=SimpleNamespace,
+        Payment=Payment,
     )
     order = SimpleNamespace(number="A-1", total=5, currency="USD", email="ana@shop.example")
     names["pay"](order)
@@ -165,25 +163,10 @@ def test_the_accounts_that_the_page_shows_are_those_that_are_tested() -> None:
 
 @pytest.mark.django_db
 def test_what_the_page_on_rotation_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = [code for _, code in indented("rotate-keys.rst")]
-    entry = run("entry = {" + blocks[0] + "}", env=keys)["entry"]
+    part, code = snippets("howto/rotate-keys", "python")
+    entry = eval(f"{{{part.code}}}", {"env": keys})  # noqa: S307
     assert set(entry) == {"SECRET_KEY", "SECRET_KEY_FALLBACKS"}
     began = timezone.now()
-    run(blocks[1])
+    code.run()
     assert capsys.readouterr().out.startswith("default 0 ")
     assert timezone.now() >= began
-
-
-def indented(page: str) -> list[tuple[str, str]]:
-    """The Python blocks of a page's list items."""
-    text = textwrap.dedent((HOWTO / page).read_text("utf-8").replace("\n   ", "\n"))
-    found = []
-    for part in text.split(".. code-block:: python\n")[1:]:
-        lines = part.split("\n")
-        code = []
-        for line in lines:
-            if line and not line.startswith("   "):
-                break
-            code.append(line)
-        found.append(("", textwrap.dedent("\n".join(code)).strip()))
-    return found

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from .conftest import ROOT
-
-CODE = re.compile(r"^\.\. code-block:: \w+\n\n(?:(?:   .*)?\n)+", re.MULTILINE)
+from tests.docs.blocks import blocks_of
 
 
-def code_of(page: str) -> list[str]:
-    return [block.rstrip() for block in CODE.findall((ROOT / "docs" / page).read_text("utf-8"))]
+def code_of(page: str) -> list[tuple[str, str, str]]:
+    return [(block.language, block.caption, block.code) for block in blocks_of(f"docs/{page}.rst")]
 
 
-@pytest.mark.parametrize("page", ["quickstart-es.rst", "quickstart-zh.rst"])
+@pytest.mark.parametrize("page", ["quickstart-es", "quickstart-zh"])
 def test_the_code_is_the_tutorials(page: str) -> None:
-    assert len(code_of("tutorial.rst")) > 5
-    assert code_of(page) == code_of("tutorial.rst")
+    assert len(code_of("tutorial")) > 5
+    assert code_of(page) == code_of("tutorial")

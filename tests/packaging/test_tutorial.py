@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,11 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from .conftest import ROOT, run
+from tests.docs.blocks import blocks_of
+
+from .conftest import run
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
-BLOCK = re.compile(
-    r"^\.\. code-block:: (?P<kind>console|python)\n\n(?P<code>(?:(?:   .*)?\n)+)", re.MULTILINE
-)
 
 
 def free_port() -> int:
@@ -35,11 +33,9 @@ class Reader:
     def __init__(self, folder: Path, wheel: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        text = (ROOT / "docs" / "tutorial.rst").read_text("utf-8")
-        text = text.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
         self.blocks = [
-            (found["kind"], textwrap.dedent(found["code"]).strip() + "\n")
-            for found in BLOCK.finditer(text)
+            (block.language, block.code.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}") + "\n")
+            for block in blocks_of("docs/tutorial.rst")
         ]
         self.taken = 0
         self.typed: list[str] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import StringIO
@@ -37,6 +39,8 @@ from django_pagoefectivo.services import Customer, deliver_due
 from django_pagoefectivo.testing import make_payment
 from django_pagoefectivo.testing.captured import listening
 from django_pagoefectivo.testing.factories import WebhookEventFactory
+from tests.docs.blocks import snippets
+from tests.shop import models
 
 ROWS = (
     Payment,
@@ -373,31 +377,29 @@ def test_help_tells_what_it_does() -> None:
 
 
 def test_the_docs_way_to_make_orders(heard: list[Payment], monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    from tests.pages.test_howto import snippets
-    from tests.shop import models
-
-    ((caption, code),) = [s for s in snippets("go-live.rst", "python") if s[0]]
-    assert caption == "shop/rehearsal.py"
+    (block,) = [one for one in snippets("howto/go-live", "python") if one.caption]
+    assert block.caption == "shop/rehearsal.py"
     monkeypatch.setitem(sys.modules, "shop", sys.modules["tests.shop"])
     monkeypatch.setitem(sys.modules, "shop.models", models)
-    names: dict[str, Any] = {}
-    exec(compile(code, caption, "exec"), names)  # noqa: S102
+    names = block.run()
     lines = play(make_order=names["rehearsal_order"], only=("success", "wrong amount"))
     assert failures(lines) == []
     assert [payment.order_reference[:2] for payment in heard] == ["R-"]
     assert models.Order.objects.count() == 0
 
 
-def test_every_option_is_in_the_reference() -> None:
-    page = (Path(__file__).parents[2] / "docs/reference/commands.rst").read_text("utf-8")
-    for name in ("pagoefectivo_doctor", "pagoefectivo_rehearse"):
-        parser = load_command_class("django_pagoefectivo", name).create_parser("manage.py", name)
-        part = page.partition(f"``manage.py {name}``")[2].partition("``manage.py ")[0]
-        common = load_command_class("django.core", "check").create_parser("manage.py", "check")
-        known = {option for action in common._actions for option in action.option_strings}
-        own = {o for action in parser._actions for o in action.option_strings} - known
-        assert own
-        for option in own:
-            assert option in " ".join(part.split()), option
+def test_the_lines_that_the_page_shows() -> None:
+    """What the page prints of a rehearsal is what one prints."""
+
+    def paid(**kwargs: Any) -> None:
+        raise LookupError("the warehouse is away")
+
+    out = StringIO()
+    only = ["--only", "success", "--only", "wrong amount"]
+    with listening(paid, "shop.paid", ["payment_confirmed"]), pytest.raises(SystemExit):
+        call_command("pagoefectivo_rehearse", *only, stdout=out)
+    (block,) = snippets("howto/go-live", "literal")
+    shown = re.split(r"\n(?=PASSED|FAILED)", block.code)
+    assert len(shown) == 2
+    for line in shown:
+        assert " ".join(line.split()) in " ".join(out.getvalue().split())

@@ -27,6 +27,7 @@ class Booking(PayableMixin, models.Model):
 
     number = models.CharField(max_length=64)
     total = models.DecimalField(max_digits=8, decimal_places=2, default=Decimal("22.05"))
+    status = models.CharField(max_length=10, default="open")
     # Apps without migrations get their tables before those with them: there is no table yet
     # that a constraint could name.
     user = models.ForeignKey(

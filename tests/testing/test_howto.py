@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pages.test_howto import snippets
+from tests.docs.blocks import snippets
 from tests.testing.test_projects import SETTINGS, URLS, run_pytest, write
 
 FILE_DATABASE = 'DATABASES["default"]["TEST"] = {"NAME": "/tmp/shop-tests.sqlite3"}'
@@ -14,10 +14,10 @@ FILE_DATABASE = 'DATABASES["default"]["TEST"] = {"NAME": "/tmp/shop-tests.sqlite
 
 @pytest.mark.slow
 def test_every_snippet_runs(tmp_path: Path) -> None:
-    found = snippets("test-your-shop.rst", "python")
-    files = {caption.removesuffix(".py"): code for caption, code in found if caption}
+    found = snippets("howto/test-your-shop", "python")
+    files = {block.caption.removesuffix(".py"): block.code for block in found if block.caption}
     assert len(files) == 7
-    assert [code for caption, code in found if not caption] == [FILE_DATABASE]
+    assert [block.code for block in found if not block.caption] == [FILE_DATABASE]
     own = SETTINGS.replace('"django_pagoefectivo.sandbox",', "")
     write(tmp_path, settings=own, urls=URLS, **files)
     done = run_pytest(tmp_path, "--ds", "settings_for_tests")
