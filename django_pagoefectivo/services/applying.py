@@ -61,7 +61,7 @@ def apply_notification(
     if notification.remote_id and not payment.remote_id:
         values["remote_id"] = notification.remote_id
     if values:
-        writes.then(lambda: _take_unmatched(payment))
+        take_unmatched_after_commit(payment, writes)
     options = config.options_of(payment.merchant)
     if decision.to == Status.PAID and options.confirm_with_status_query:
         # Not paid yet: the query has the last word, and the poller asks soon if the
@@ -106,12 +106,12 @@ def _outcome(decision: Decision) -> Outcome:
     return Outcome.IGNORED
 
 
-def take_unmatched_after_commit(payment: Payment) -> None:
+def take_unmatched_after_commit(payment: Payment, writes: Writes = AT_ONCE) -> None:
     """Apply the notifications that came for ``payment`` before its CIP was known here.
 
     They are looked for after the commit that made it known, and ``payment`` is refreshed.
     """
-    AT_ONCE.then(lambda: _take_unmatched(payment))
+    writes.then(lambda: _take_unmatched(payment))
 
 
 def _take_unmatched(payment: Payment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..conf import Config
 from ..gateways import Exchange
 from ..models import ApiExchange, Payment
+from .writes import AT_ONCE
 
 
 class ExchangeLog:
@@ -24,8 +25,18 @@ class ExchangeLog:
 
     def store(self, payment: Payment | None = None) -> None:
         """Store what was collected, linked to ``payment`` where it is about just one."""
-        waiting, self._waiting = self._waiting, []
-        rows = [
+        rows = self.rows(payment)
+        self.clear()
+        if rows:
+            AT_ONCE.insert(rows)
+
+    def clear(self) -> None:
+        """Forget what was collected; it is stored."""
+        self._waiting = []
+
+    def rows(self, payment: Payment | None) -> list[ApiExchange]:
+        """What was collected, as rows that are still to be stored."""
+        return [
             ApiExchange(
                 payment=payment,
                 merchant=exchange.merchant,
@@ -40,7 +51,5 @@ class ExchangeLog:
                 error=exchange.error,
                 failed=exchange.failed,
             )
-            for exchange in waiting
+            for exchange in self._waiting
         ]
-        if rows:
-            ApiExchange.objects.bulk_create(rows)

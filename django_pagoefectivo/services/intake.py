@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, OperationalError, connections, router
+from django.db import connections, router
 from django.db.models import Q, Subquery
 from django.utils import timezone
 
@@ -23,7 +23,7 @@ from ..gateways import Notification
 from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
 from .applying import apply_notification, save_event
 from .compiled import Finder, no_other_row, update_if
-from .transactions import StateChanged, is_transient, repeated_on_conflict
+from .transactions import repeated_on_conflict
 from .transitions import WEBHOOK, closing_since, flag, with_order_state
 from .writes import Together
 
@@ -87,25 +87,18 @@ def _take_in_at_once(received: Received, config: Config) -> Receipt | None:
         payment = _usual(received)
     if payment is None:
         return None
-    try:
-        if payment.status != Status.PENDING or payment.attention or payment.checking_since:
-            # It was paid or put before a person, most often by this very notification.
-            event = {"merchant": payment.merchant, "digest": received.digest}
-            # One that still waits for its payment is applied now.
-            counted = _count_again(received, event, unless={"outcome": Outcome.UNMATCHED})
-            return Receipt(Outcome.DUPLICATE) if counted else None
-        payment.__dict__.update(order_paid=0, others_open=False)
-        new_event = _new_event(received, payment.merchant)
-        writes = Together(alias)
-        apply_notification(payment, received.notification, new_event, config, writes)
-        writes.run(
-            only_if=no_other_row(connections[alias], payment, {"order_key": payment.order_key})
-        )
-    except (StateChanged, IntegrityError):
-        return None
-    except OperationalError as error:
-        if not is_transient(error):
-            raise
+    if payment.status != Status.PENDING or payment.attention or payment.checking_since:
+        # It was paid or put before a person, most often by this very notification.
+        event = {"merchant": payment.merchant, "digest": received.digest}
+        # One that still waits for its payment is applied now.
+        counted = _count_again(received, event, unless={"outcome": Outcome.UNMATCHED})
+        return Receipt(Outcome.DUPLICATE) if counted else None
+    payment.__dict__.update(order_paid=0, others_open=False)
+    new_event = _new_event(received, payment.merchant)
+    writes = Together(alias)
+    apply_notification(payment, received.notification, new_event, config, writes)
+    alone = no_other_row(connections[alias], payment, {"order_key": payment.order_key})
+    if not writes.succeed(only_if=alone):
         return None
     return Receipt(Outcome(new_event.outcome), new_event.pk)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import IntegrityError, models
+from django.db import IntegrityError, models, router
 from django.utils import timezone
 
 from ..conf import Config, get_config
@@ -65,6 +65,7 @@ from .validation import (
     valid_reference,
     valid_text,
 )
+from .writes import AT_ONCE, Together, Writes
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -301,6 +302,8 @@ def _issue(payment: Payment, charge: Charge, gateway: Gateway, log: ExchangeLog)
         error.payment = payment
         repeated_on_conflict(partial(_doubt, payment, str(error), log))
         raise
+    if _accept_at_once(payment, issued, log):
+        return
     try:
         repeated_on_conflict(lambda: _accept(payment, issued, log))
     except IntegrityError:
@@ -311,8 +314,27 @@ def _issue(payment: Payment, charge: Charge, gateway: Gateway, log: ExchangeLog)
         raise OutcomeUnknown(note, payment=payment) from None
 
 
+def _accept_at_once(payment: Payment, issued: IssuedCode, log: ExchangeLog) -> bool:
+    """Write the code down if nobody has touched ``payment`` since it was inserted; whether so."""
+    # How its order stands decides about money that comes, and none does here.
+    payment.__dict__.update(order_paid=0, others_open=False)
+    writes = Together(router.db_for_write(Payment))
+    _take_code(payment, issued, writes)
+    writes.insert(log.rows(payment))
+    if not writes.succeed():
+        return False
+    log.clear()
+    return True
+
+
 def _accept(payment: Payment, issued: IssuedCode, log: ExchangeLog) -> None:
     current = read_again(payment)
+    _take_code(current, issued, AT_ONCE)
+    log.store(current)
+    payment.__dict__.update(current.__dict__)
+
+
+def _take_code(payment: Payment, issued: IssuedCode, writes: Writes) -> None:
     fact = Fact(RemoteStatus.PENDING, expires_at=issued.expires_at)
     values: dict[str, Any] = {
         "cip": issued.cip or None,
@@ -320,16 +342,15 @@ def _accept(payment: Payment, issued: IssuedCode, log: ExchangeLog) -> None:
         "remote_id": issued.remote_id,
     }
     made = change(
-        current,
-        decide(state_of(current), fact),
+        payment,
+        decide(state_of(payment), fact),
         fact,
         values=values,
         voids=Attention.OUTCOME_UNKNOWN,
+        writes=writes,
     )
-    tell(current, made, API)
-    log.store(current)
-    payment.__dict__.update(current.__dict__)
-    take_unmatched_after_commit(payment)
+    tell(payment, made, API, writes=writes)
+    take_unmatched_after_commit(payment, writes)
 
 
 def _fail(payment: Payment, error: PagoEfectivoError, log: ExchangeLog) -> None:

@@ -169,10 +169,12 @@ def change(
         changes |= {"attention": decision.flag, "attention_note": decision.note}
         # Whoever brings the same news at the same instant begins again and sees it told.
         expected["updated_at"] = payment.updated_at
-    elif voids is not None and payment.attention == voids:
-        changes |= {"attention": "", "attention_note": ""}
-        # A reason that came meanwhile must not vanish with the one that is void.
-        expected["attention"] = voids
+    elif voids is not None:
+        # A reason that comes meanwhile must not vanish with the one that is void, nor stay
+        # if it is that one.
+        expected["attention"] = payment.attention
+        if payment.attention == voids:
+            changes |= {"attention": "", "attention_note": ""}
     if not changes:
         return Change(decision, before, written=False)
     changes["updated_at"] = now

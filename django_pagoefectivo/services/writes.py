@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
-from django.db import connections, router, transaction
+from django.db import IntegrityError, OperationalError, connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from .compiled import Sql, insert, is_stored, prepared, update_if, update_of, written_fields
-from .transactions import StateChanged
+from .transactions import StateChanged, is_transient
 
 Work = Callable[[], object]
 
@@ -93,6 +93,21 @@ class Together:
     def then(self, work: Work) -> None:
         """Collect what is done after the commit."""
         self._after.append(work)
+
+    def succeed(self, only_if: Sql | None = None) -> bool:
+        """``run``; ``False``, with nothing written, where another process was faster.
+
+        What the database raises for other reasons is passed on.
+        """
+        try:
+            self.run(only_if)
+        except (StateChanged, IntegrityError):
+            return False
+        except OperationalError as error:
+            if not is_transient(error):
+                raise
+            return False
+        return True
 
     def run(self, only_if: Sql | None = None) -> None:
         """Write everything and do what follows.

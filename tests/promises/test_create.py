@@ -436,7 +436,7 @@ def test_the_database_goes_away_after_the_call(
         raise OperationalError("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patched:
-        patched.setattr(payments, "_accept", gone)
+        patched.setattr(payments, "_take_code", gone)
         with pytest.raises(OperationalError):
             create()
     row = Payment.objects.get()
