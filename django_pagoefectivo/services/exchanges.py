@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..conf import Config
 from ..gateways import Exchange
 from ..models import ApiExchange, Payment
+from .transactions import repeated_on_conflict
 
 
 class ExchangeLog:
@@ -21,7 +22,6 @@ class ExchangeLog:
 
     def store(self, payment: Payment | None = None) -> None:
         """Store what was collected, linked to ``payment`` where it is about just one."""
-        waiting, self._waiting = self._waiting, []
         rows = [
             ApiExchange(
                 payment=payment,
@@ -37,7 +37,10 @@ class ExchangeLog:
                 error=exchange.error,
                 failed=exchange.failed,
             )
-            for exchange in waiting
+            for exchange in self._waiting
         ]
         if rows:
-            ApiExchange.objects.bulk_create(rows)
+            # A strict isolation level refuses rows that point to a payment just being changed.
+            repeated_on_conflict(lambda: ApiExchange.objects.bulk_create(rows))
+        # Only now, for who stores them in a transaction may have to begin it again.
+        self._waiting = []

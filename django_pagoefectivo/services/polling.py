@@ -15,6 +15,7 @@ from ..models import Attention, Payment, Status
 from .heartbeat import Duty, beat
 from .polling_schedule import next_poll
 from .sync import SyncReport, sync_in_chunks
+from .transactions import repeated_on_conflict
 from .unknown_outcomes import flag_unknown_outcomes
 
 #: How soon PagoEfectivo is asked again about a create call of unknown outcome.
@@ -67,4 +68,4 @@ def _plan_next(chunk: Sequence[Payment]) -> None:
             if payment.status == Status.CREATED
             else next_poll(payment.created_at, payment.expires_at, now)
         )
-    Payment.objects.bulk_update(chunk, ["next_poll_at"])
+    repeated_on_conflict(lambda: Payment.objects.bulk_update(chunk, ["next_poll_at"]))
