@@ -22,4 +22,5 @@ def connected(*, options: dict[str, Any], **settings: Any) -> Iterator[None]:
         connections.close_all()
         if connection.vendor == "postgresql":
             connection.close_pool()
+        values.clear()
         values.update(before)
