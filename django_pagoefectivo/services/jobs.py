@@ -40,9 +40,12 @@ LEASE = timedelta(minutes=10)
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100
-#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it is an
-#: extra, and is loaded in no process that does not use it.
-_STARTERS = {"celery": "django_pagoefectivo.tasks.start_bulk_job"}
+#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it may not be
+#: there, and is loaded in no process that does not use it.
+_STARTERS = {
+    "celery": "django_pagoefectivo.tasks.start_bulk_job",
+    "tasks": "django_pagoefectivo.django_tasks.start_bulk_job",
+}
 
 Progress = Callable[[BulkJob], None]
 
