@@ -8,7 +8,7 @@ MARIADB_URL ?= mysql://root@127.0.0.1:3306/test
 # The newest Python that there is; Django's newest release comes with it.
 NEWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13) $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null))
 # What feels another Python or Django first; `tox` runs everything on each of them.
-ON_NEWEST := tests/promises tests/services tests/conf tests/pages tests/admin tests/testproject
+ON_NEWEST := tests/django_tasks tests/promises tests/services tests/conf tests/pages tests/admin tests/testproject
 # The tests that each database's lane runs; what is left out has a lane of its own.
 EVERYWHERE := not browser and not broker and not packaging
 

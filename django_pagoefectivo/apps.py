@@ -37,6 +37,8 @@ class PagoEfectivoConfig(AppConfig):
         checks.register(own_checks.check_merchants_elsewhere, checks.Tags.database)
         checks.register(own_checks.check_urls, checks.Tags.urls)
         checks.register(queue_checks.check_celery)
+        checks.register(queue_checks.check_tasks)
+        checks.register(queue_checks.check_task_backend, deploy=True)
         checks.register(rest_checks.check_rest_api)
         checks.register(own_checks.check_literal_secrets, checks.Tags.security, deploy=True)
         if queue_checks.uses_celery():

@@ -19,7 +19,6 @@ from django.db import DatabaseError
 from .broker import publish
 from .conf import get_config
 from .services.delivery import LEASE, deliver_due, deliver_one, due_ids
-from .services.handover import hands_over
 from .services.heartbeat import Duty, beat
 from .services.jobs import due_jobs
 from .services.jobs import run as run_job
@@ -72,7 +71,7 @@ def sweep() -> None:
     here. With ``BACKGROUND = "celery"`` bulk jobs that nobody works on are taken up.
     """
     config = get_config()
-    if hands_over(config.signal_delivery):
+    if config.signal_delivery == "celery":
         publish(deliver.name, due_ids(SWEEP_LIMIT), expires=SWEEP_EXPIRES)
         beat(Duty.DELIVER)
     else:

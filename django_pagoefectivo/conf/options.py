@@ -16,8 +16,8 @@ from .rules import Network, as_network, is_bool, is_count, is_web_url
 LONGEST_TIMEOUT = 3600
 #: Status queries a minute; more is no limit that PagoEfectivo could mean.
 FASTEST_POLL = 6000
-SIGNAL_DELIVERIES = ("inline", "worker", "celery")
-BACKGROUNDS = ("command", "celery")
+SIGNAL_DELIVERIES = ("inline", "worker", "celery", "tasks")
+BACKGROUNDS = ("command", "celery", "tasks")
 
 DEFAULTS: dict[str, Any] = {
     "EXPIRES_IN": timedelta(hours=24),
@@ -146,7 +146,7 @@ class Options:
 
     @property
     def signal_delivery(self) -> str:
-        """``inline``, ``worker`` or ``celery``."""
+        """``inline``, ``worker``, ``celery`` or ``tasks``."""
         return str(
             self._checked(
                 "SIGNAL_DELIVERY",
@@ -272,7 +272,7 @@ class Options:
 
     @property
     def background(self) -> Any:
-        """Who works on bulk jobs: ``None``, ``"command"``, ``"celery"``, or a callable(job id)."""
+        """Who works on bulk jobs: ``None``, one of ``BACKGROUNDS``, or a callable(job id)."""
         return self._checked(
             "BACKGROUND",
             lambda v: (
@@ -280,7 +280,9 @@ class Options:
                 or callable(v)
                 or (isinstance(v, str) and (v in BACKGROUNDS or "." in v.strip(".")))
             ),
-            'None, "command", "celery", or a callable taking the id of a job, or its dotted path',
+            "None, "
+            + ", ".join(f'"{mode}"' for mode in BACKGROUNDS)
+            + ", or a callable taking the id of a job, or its dotted path",
         )
 
     def _networks(self, name: str) -> tuple[Network, ...]:

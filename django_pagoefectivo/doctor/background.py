@@ -91,7 +91,7 @@ def check_refused(room: Room) -> Iterator[Finding]:
 
 _HOW_TO_DELIVER = (
     "Run manage.py pagoefectivo_deliver every minute from cron, or with --loop as a service; "
-    'with SIGNAL_DELIVERY = "celery" see that a Celery worker runs.'
+    'with SIGNAL_DELIVERY = "celery" or "tasks" see that a worker of that queue runs, too.'
 )
 _HOW_TO_POLL = "Run manage.py pagoefectivo_poll every five minutes from cron."
 _HOW_TO_KEEP_UP = (

@@ -69,7 +69,7 @@ def success(stage: Stage) -> Iterator[Seen]:
             "nobody made them; the rehearsal does so itself from here on",
             passed=False,
             mend="Run manage.py pagoefectivo_deliver --loop as a service, or with "
-            'SIGNAL_DELIVERY = "celery" a Celery worker.',
+            'SIGNAL_DELIVERY = "celery" or "tasks" a worker of that queue.',
         )
 
 

@@ -16,6 +16,7 @@ from asyncio import CancelledError
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, connection
@@ -32,6 +33,7 @@ from .compiled import update_if
 from .handover import hands_over, wake
 from .heartbeat import Duty, beat
 from .time_limit import time_limit
+from .transactions import repeated_alone
 from .writes import AT_ONCE, Writes
 
 logger = logging.getLogger("django_pagoefectivo.delivery")
@@ -238,7 +240,8 @@ def _release(holder: str, now: datetime) -> None:
         # Killed more than once: it may be this very receiver that kills, and it must not
         # take every pass down with it before the others are told.
         wait = _backoff(row.attempts) if row.attempts > 1 else timedelta(0)
-        held.filter(pk=row.pk).update(claimed_by="", due_at=now + wait)
+        freed = held.filter(pk=row.pk)
+        repeated_alone(partial(freed.update, claimed_by="", due_at=now + wait))
 
 
 def _claim(pk: int, still: Q) -> SignalDelivery | None:
@@ -250,12 +253,9 @@ def _claim(pk: int, still: Q) -> SignalDelivery | None:
 
 
 def _claimed(pk: int, still: Q) -> SignalDelivery | None:
-    claimed = SignalDelivery.objects.filter(still, pk=pk, state=DeliveryState.PENDING).update(
-        claimed_by=own_identity(),
-        due_at=timezone.now() + LEASE,
-        attempts=F("attempts") + 1,
-    )
-    if not claimed:
+    free = SignalDelivery.objects.filter(still, pk=pk, state=DeliveryState.PENDING)
+    mine = {"claimed_by": own_identity(), "due_at": timezone.now() + LEASE}
+    if not repeated_alone(partial(free.update, **mine, attempts=F("attempts") + 1)):
         return None
     return SignalDelivery.objects.select_related("payment", "event").get(pk=pk)
 
@@ -327,14 +327,16 @@ def _catch_up() -> None:
     """
     for row in list(_unnoted.values()):
         made = {"state": DeliveryState.DONE, "finished_at": timezone.now()}
-        update_if(SignalDelivery, {**made, "claimed_by": "", "last_error": ""}, _mine(row))
+        made |= {"claimed_by": "", "last_error": ""}
+        repeated_alone(partial(update_if, SignalDelivery, made, _mine(row)))
         _unnoted.pop(row.pk, None)
     for pk in list(_dropped):
         _dropped.discard(pk)
         try:
-            SignalDelivery.objects.filter(
+            dropped = SignalDelivery.objects.filter(
                 pk=pk, state=DeliveryState.PENDING, claimed_by=own_identity()
-            ).update(claimed_by="", due_at=timezone.now())
+            )
+            repeated_alone(partial(dropped.update, claimed_by="", due_at=timezone.now()))
         except DatabaseError:
             _dropped.add(pk)
             raise
@@ -383,7 +385,8 @@ def _note_failure(row: SignalDelivery, error: BaseException) -> None:
         text,
     )
     tried = {"last_error": text[:_LONGEST_ERROR], "due_at": timezone.now() + wait}
-    update_if(SignalDelivery, {**tried, "claimed_by": ""}, _mine(row))
+    tried["claimed_by"] = ""
+    repeated_alone(partial(update_if, SignalDelivery, tried, _mine(row)))
 
 
 def waiting_deliveries() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..conf import Config
 from ..gateways import Exchange
 from ..models import ApiExchange, Payment
+from .transactions import repeated_on_conflict
 from .writes import AT_ONCE
 
 
@@ -26,9 +27,11 @@ class ExchangeLog:
     def store(self, payment: Payment | None = None) -> None:
         """Store what was collected, linked to ``payment`` where it is about just one."""
         rows = self.rows(payment)
-        self.clear()
         if rows:
-            AT_ONCE.insert(rows)
+            # A strict isolation level refuses rows that point to a payment just being changed.
+            repeated_on_conflict(lambda: AT_ONCE.insert(rows))
+        # Only now, for who stores them in a transaction may have to begin it again.
+        self.clear()
 
     def clear(self) -> None:
         """Forget what was collected; it is stored."""

@@ -14,9 +14,12 @@ from django.utils.module_loading import import_string
 
 Publisher = Callable[[Iterable[int]], bool]
 
-#: ``SIGNAL_DELIVERY`` → who sends the messages. Named by path: the library behind it is an
-#: extra, and is loaded in no process that does not use it.
-_PUBLISHERS = {"celery": "django_pagoefectivo.tasks.start_deliveries"}
+#: ``SIGNAL_DELIVERY`` → who sends the messages. Named by path: the library behind it may not
+#: be there, and is loaded in no process that does not use it.
+_PUBLISHERS = {
+    "celery": "django_pagoefectivo.tasks.start_deliveries",
+    "tasks": "django_pagoefectivo.django_tasks.start_deliveries",
+}
 
 
 def hands_over(mode: str) -> bool:
@@ -27,6 +30,6 @@ def hands_over(mode: str) -> bool:
 def wake(mode: str, delivery_ids: Iterable[int]) -> bool:
     """Ask the task queue of ``mode`` to make these calls; whether it took them all.
 
-    Waits a second at the most and raises nothing for a broker that is away.
+    Raises nothing for a queue that is away.
     """
     return cast("Publisher", import_string(_PUBLISHERS[mode]))(delivery_ids)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, transaction
@@ -21,7 +22,7 @@ from django.utils import timezone
 from ..conf import Config, get_config
 from ..models import IdempotencyKey, Payment, Status
 from .claims import is_dead, own_identity
-from .transactions import is_transient
+from .transactions import is_transient, repeated_alone
 from .unknown_outcomes import longest_create
 
 _WAIT_STEP = 0.05
@@ -115,14 +116,14 @@ def _claim(keyed: Keyed, config: Config) -> tuple[IdempotencyKey | None, bool]:
         return row, False
     abandoned = not row.claimed_by or row.claimed_until <= timezone.now() or is_dead(row.claimed_by)
     # Of several that find it abandoned, the one whose update hits goes on.
-    return row, abandoned and bool(
-        IdempotencyKey.objects.filter(
-            pk=row.pk,
-            answer_status=None,
-            claimed_by=row.claimed_by,
-            claimed_until=row.claimed_until,
-        ).update(claimed_by=own_identity(), claimed_until=lease)
+    as_found = IdempotencyKey.objects.filter(
+        pk=row.pk,
+        answer_status=None,
+        claimed_by=row.claimed_by,
+        claimed_until=row.claimed_until,
     )
+    take = partial(as_found.update, claimed_by=own_identity(), claimed_until=lease)
+    return row, abandoned and bool(repeated_alone(take))
 
 
 def _worked(row: IdempotencyKey, work: Work) -> Answer:

@@ -23,7 +23,7 @@ from ..gateways import Notification
 from ..models import Attention, Outcome, Payment, PaymentQuerySet, Status, WebhookEvent
 from .applying import apply_notification, save_event
 from .compiled import Finder, no_other_row, update_if
-from .transactions import repeated_on_conflict
+from .transactions import repeated_alone, repeated_on_conflict
 from .transitions import WEBHOOK, closing_since, flag, with_order_state
 from .writes import Together
 
@@ -91,7 +91,8 @@ def _take_in_at_once(received: Received, config: Config) -> Receipt | None:
         # It was paid or put before a person, most often by this very notification.
         event = {"merchant": payment.merchant, "digest": received.digest}
         # One that still waits for its payment is applied now.
-        counted = _count_again(received, event, unless={"outcome": Outcome.UNMATCHED})
+        unless = {"outcome": Outcome.UNMATCHED}
+        counted = repeated_alone(lambda: _count_again(received, event, unless=unless))
         return Receipt(Outcome.DUPLICATE) if counted else None
     payment.__dict__.update(order_paid=0, others_open=False)
     new_event = _new_event(received, payment.merchant)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -27,6 +28,7 @@ from ..rights import RECONCILE
 from .batches import in_batches
 from .bulk_acts import MANY_ACTS, ManyAct, Tally
 from .claims import is_dead, own_identity
+from .transactions import repeated_alone, repeated_on_conflict
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -41,9 +43,12 @@ _PATIENCE = LEASE.total_seconds() / 2
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100
-#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it is an
-#: extra, and is loaded in no process that does not use it.
-_STARTERS = {"celery": "django_pagoefectivo.tasks.start_bulk_job"}
+#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it may not be
+#: there, and is loaded in no process that does not use it.
+_STARTERS = {
+    "celery": "django_pagoefectivo.tasks.start_bulk_job",
+    "tasks": "django_pagoefectivo.django_tasks.start_bulk_job",
+}
 
 Progress = Callable[[BulkJob], None]
 
@@ -162,9 +167,9 @@ def run(job_id: int, *, progress: Progress | None = None) -> BulkJob:
 
 def stop(job: BulkJob) -> bool:
     """Stop ``job`` after the step it is at; whether it was still to be stopped."""
-    stopped = BulkJob.objects.filter(
-        pk=job.pk, state__in=(JobState.QUEUED, JobState.RUNNING)
-    ).update(state=JobState.STOPPED, lease=None, leased_until=None, finished_at=timezone.now())
+    to_stop = BulkJob.objects.filter(pk=job.pk, state__in=(JobState.QUEUED, JobState.RUNNING))
+    over = {"state": JobState.STOPPED, "finished_at": timezone.now()}
+    stopped = repeated_alone(partial(to_stop.update, **over, lease=None, leased_until=None))
     job.refresh_from_db()
     return bool(stopped)
 
@@ -191,16 +196,13 @@ def _free() -> QuerySet[BulkJob]:
 
 def _claimed(job_id: int) -> BulkJob | None:
     lease = uuid.uuid4()
-    claimed = (
-        _free()
-        .filter(pk=job_id)
-        .update(
-            state=JobState.RUNNING,
-            lease=lease,
-            leased_by=own_identity(),
-            leased_until=timezone.now() + LEASE,
-        )
-    )
+    mine = {
+        "state": JobState.RUNNING,
+        "lease": lease,
+        "leased_by": own_identity(),
+        "leased_until": timezone.now() + LEASE,
+    }
+    claimed = repeated_alone(partial(_free().filter(pk=job_id).update, **mine))
     return BulkJob.objects.select_related("user").get(pk=job_id) if claimed else None
 
 
@@ -210,9 +212,8 @@ def _held(job: BulkJob) -> QuerySet[BulkJob]:
 
 
 def _end(job: BulkJob, state: JobState, error: str = "") -> None:
-    _held(job).update(
-        state=state, error=error, lease=None, leased_until=None, finished_at=timezone.now()
-    )
+    over = {"state": state, "error": error, "finished_at": timezone.now()}
+    repeated_alone(partial(_held(job).update, **over, lease=None, leased_until=None))
 
 
 @dataclass(slots=True)
@@ -275,7 +276,8 @@ def _note(job: BulkJob, part: BulkJobPart, count: int, tally: Tally) -> None:
     part.position += count
     part.failed += tally.failed
     part.failures += [list(failure) for failure in tally.failures]
-    with transaction.atomic():
+
+    def write() -> int:
         held = _held(job).update(
             done=F("done") + tally.done,
             failed=F("failed") + tally.failed,
@@ -286,6 +288,9 @@ def _note(job: BulkJob, part: BulkJobPart, count: int, tally: Tally) -> None:
         if not held and not _stopped(job, tally):
             raise _LeaseLost
         part.save(update_fields=("position", "failed", "failures"))
+        return held
+
+    held = repeated_on_conflict(write)
     job.done += tally.done
     job.failed += tally.failed
     if not held:

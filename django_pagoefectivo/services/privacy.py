@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from ..models import EntryKind, Payment, Source, Status, TimelineEntry
 from .batches import in_batches
+from .transactions import repeated_on_conflict
 
 #: What the shop said of the customer; each is text and may be empty.
 PERSONAL_FIELDS = (
@@ -50,19 +51,17 @@ def forget_customers(payments: QuerySet[Payment]) -> ForgetReport:
     settled = Q(attention="") & ~Q(status__in=_STILL_OPEN)
     forgotten = 0
     for batch in in_batches(known.filter(settled).only("pk"), _BATCH):
-        ids = [payment.pk for payment in batch]
-        with transaction.atomic():
-            # Asked again under the lock: a late payment may just have put a flag on one.
-            still = list(
-                Payment.objects.select_for_update()
-                .filter(settled, _KNOWN, pk__in=ids)
-                .order_by("pk")
-                .values_list("pk", flat=True)
-            )
-            Payment.objects.filter(pk__in=still).update(**dict.fromkeys(PERSONAL_FIELDS, ""))
-            TimelineEntry.objects.bulk_create(
-                TimelineEntry(payment_id=pk, kind=EntryKind.NOTE, source=Source.STAFF, note=NOTE)
-                for pk in still
-            )
-        forgotten += len(still)
+        chosen = Payment.objects.filter(settled, _KNOWN, pk__in=[each.pk for each in batch])
+        forgotten += repeated_on_conflict(partial(_empty, chosen))
     return ForgetReport(forgotten, known.count())
+
+
+def _empty(chosen: QuerySet[Payment]) -> int:
+    # Asked again under the lock: a late payment may just have put a flag on one.
+    still = list(chosen.select_for_update().order_by("pk").values_list("pk", flat=True))
+    Payment.objects.filter(pk__in=still).update(**dict.fromkeys(PERSONAL_FIELDS, ""))
+    TimelineEntry.objects.bulk_create(
+        TimelineEntry(payment_id=pk, kind=EntryKind.NOTE, source=Source.STAFF, note=NOTE)
+        for pk in still
+    )
+    return len(still)

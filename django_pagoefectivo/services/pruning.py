@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from ..conf import Config, get_config
 from ..models import ApiExchange, IdempotencyKey, Outcome, WebhookEvent
+from .transactions import repeated_on_conflict
 
 #: Rows deleted in one statement, so that no lock is held for long.
 BATCH = 1000
@@ -43,7 +44,7 @@ def prune(progress: Callable[[int], None] | None = None) -> PruneReport:
         dropped = 0
         # Named first, since not every database deletes with a limit.
         while ids := list(old.order_by("pk").values_list("pk", flat=True)[:BATCH]):
-            dropped += old.filter(pk__in=ids).delete()[0]
+            dropped += repeated_on_conflict(old.filter(pk__in=ids).delete)[0]
             gone += len(ids)
             if progress is not None:
                 progress(gone)

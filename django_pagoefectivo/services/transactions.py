@@ -14,7 +14,9 @@ from ..exceptions import InsideTransaction
 
 T = TypeVar("T")
 
-ATTEMPTS = 6
+#: Above READ COMMITTED all but one of those that change a row at the same instant begin again.
+ATTEMPTS = 10
+_LONGEST_PAUSE = 0.2
 #: PostgreSQL: serialization failure, deadlock. MariaDB: lock wait timeout, deadlock, record
 #: changed since last read.
 _TRANSIENT_STATES = frozenset({"40001", "40P01"})
@@ -73,7 +75,7 @@ def repeated_on_conflict(work: Callable[[], T], *, durable: bool = False) -> T:
     and a deadlock, which ends the outer one too, is passed on at once.
     """
     nested = connection.in_atomic_block
-    for attempt in range(1, ATTEMPTS):
+    for pause in _pauses():
         try:
             with outermost_transaction(durable=durable):
                 return work()
@@ -82,6 +84,29 @@ def repeated_on_conflict(work: Callable[[], T], *, durable: bool = False) -> T:
         except OperationalError as error:
             if nested or not is_transient(error):
                 raise
-        time.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**attempt)
+        time.sleep(pause)
     with outermost_transaction(durable=durable):
         return work()
+
+
+def repeated_alone(statement: Callable[[], T]) -> T:
+    """Run one ``statement`` outside transactions, again where it lost to another.
+
+    A statement alone waits for its turn, unless the database's own default is a stricter
+    isolation level than READ COMMITTED. Inside a transaction it is run once.
+    """
+    for pause in _pauses():
+        try:
+            return statement()
+        except OperationalError as error:
+            lost = getattr(error.__cause__, "sqlstate", None) in _TRANSIENT_STATES
+            if connection.in_atomic_block or not lost:
+                raise
+        time.sleep(pause)
+    return statement()
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between one attempt and the next, ever longer, and never the same for two."""
+    for attempt in range(1, ATTEMPTS):
+        yield random.uniform(0.5, 1.5) * min(0.01 * 2**attempt, _LONGEST_PAUSE)
