@@ -119,7 +119,7 @@ package: $(VENV)/.run $(VENV)/.test $(VENV)/.package
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/check-manifest
-	@$(BIN)/python -m pytest -m packaging tests/packaging
+	@DISTRIBUTIONS=dist $(BIN)/python -m pytest -n 2 --dist loadfile -m packaging tests/packaging
 
 ci:
 	@CI=true bash .ci/run
