@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from decimal import Decimal
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -63,12 +62,7 @@ def caught(settings: Any) -> Iterator[list[bytes]]:
 
 
 def payment() -> Payment:
-    return build_payment(
-        cip="11546901",
-        amount=Decimal("1234.50"),
-        order_reference="Ñandú-7",
-        expires_at=datetime(2026, 11, 24, 20, tzinfo=UTC),
-    )
+    return build_payment(cip="11546901", amount=Decimal("1234.50"), order_reference="Ñandú-7")
 
 
 def send(one: Payment, language: str) -> None:
