@@ -11,6 +11,8 @@ NEWEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/pytho
 ON_NEWEST := tests/django_tasks tests/promises tests/services tests/conf tests/pages tests/admin tests/testproject
 # The tests that each database's lane runs; what is left out has a lane of its own.
 EVERYWHERE := not browser and not broker and not packaging
+# With MEASURED=1 `make test` and `make test-slow` note which branches ran.
+PYTEST := $(BIN)/$(if $(MEASURED),coverage run,python) -m pytest
 
 comma := ,
 space := $(subst ,, )
@@ -20,13 +22,14 @@ ROOT_PAGES := -c docs -D root_doc=README -D include_patterns=$(subst $(space),$(
 SPELLING := ENCHANT_CONFIG_DIR=docs/_build/enchant $(BIN)/sphinx-build -W --keep-going -q -b spelling -t spelling \
 	-D nitpicky=0 -D suppress_warnings=ref.doc,toc.not_included
 
-.PHONY: help demo shop test test-newest test-slow test-browser test-celery test-api openapi chaos chaos-short bench bench-admin bench-short lint typecheck migrations docs spelling linkcheck package test-postgresql test-mariadb ci clean
+.PHONY: help demo shop test test-newest test-slow coverage coverage-report test-browser test-celery test-api openapi chaos chaos-short bench bench-admin bench-short lint typecheck migrations docs spelling linkcheck package test-postgresql test-mariadb ci clean
 
 help:
 	@echo "make demo              play a whole purchase against the built-in sandbox"
 	@echo "make shop              serve the example shop on http://127.0.0.1:8000/"
 	@echo "make test              the test suite on SQLite, without any server"
 	@echo "make test-slow         the tests of that suite that take seconds each"
+	@echo "make coverage          both, and which branches of the package they never run"
 	@echo "make test-newest       most of that suite on the newest Python and Django"
 	@echo "make test-browser      the pages in Chromium"
 	@echo "make test-celery       deliveries by Celery workers over Redis and RabbitMQ"
@@ -66,7 +69,7 @@ shop: $(VENV)/.run
 	@$(BIN)/python testproject/serve.py
 
 test: $(VENV)/.run $(VENV)/.test
-	@$(BIN)/python -m pytest -n auto -m "$(EVERYWHERE) and not slow"
+	@$(PYTEST) -n auto -m "$(EVERYWHERE) and not slow"
 
 test-newest:
 	@$(if $(NEWEST_PYTHON),,echo "There is no Python 3.13; name one: make NEWEST_PYTHON=…"; exit 1)
@@ -74,7 +77,16 @@ test-newest:
 	@.venv-newest/bin/python -m pytest -n auto -m "$(EVERYWHERE) and not slow" $(ON_NEWEST)
 
 test-slow: $(VENV)/.run $(VENV)/.test
-	@$(BIN)/python -m pytest -n auto -m "$(EVERYWHERE) and slow"
+	@$(PYTEST) -n auto -m "$(EVERYWHERE) and slow"
+
+coverage:
+	@rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory MEASURED=1 test test-slow
+	@$(MAKE) --no-print-directory coverage-report
+
+coverage-report: $(VENV)/.run $(VENV)/.test
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 test-browser: $(VENV)/.run $(VENV)/.test $(VENV)/.browser
 	@REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser
@@ -144,7 +156,7 @@ package: $(VENV)/.run $(VENV)/.test $(VENV)/.package
 	@$(BIN)/python -m build --outdir dist
 	@$(BIN)/twine check --strict dist/*
 	@$(BIN)/check-manifest
-	@$(BIN)/python -m pytest -m packaging tests/packaging
+	@DISTRIBUTIONS=dist $(BIN)/python -m pytest -n 2 --dist loadfile -m packaging tests/packaging
 
 ci:
 	@CI=true bash .ci/run

@@ -18,20 +18,23 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    generate_latest,
-    multiprocess,
-)
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
+from .extras import from_extra
 from .metrics import Observer, observe
 from .models import DeliveryState, Outcome, Payment, SignalDelivery, Status, WebhookEvent
+
+with from_extra("prometheus", "Metrics for Prometheus need prometheus_client"):
+    from prometheus_client import (
+        CONTENT_TYPE_LATEST,
+        REGISTRY,
+        CollectorRegistry,
+        Counter,
+        Histogram,
+        generate_latest,
+        multiprocess,
+    )
+    from prometheus_client.core import GaugeMetricFamily, Metric
+    from prometheus_client.registry import Collector
 
 #: Seconds a receiver is told after the fact: from at once to the longest retry.
 _LAGS = (0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600)

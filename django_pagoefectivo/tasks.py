@@ -13,17 +13,21 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from celery import shared_task
 from django.db import DatabaseError
 
-from .broker import publish
 from .conf import get_config
+from .extras import from_extra
 from .services.delivery import LEASE, deliver_due, deliver_one, due_ids
 from .services.heartbeat import Duty, beat
 from .services.jobs import due_jobs
 from .services.jobs import run as run_job
 from .services.polling import poll as run_poll
 from .services.pruning import prune as run_prune
+
+with from_extra("celery", "Deliveries and bulk jobs by Celery need Celery"):
+    from celery import shared_task
+
+    from .broker import publish
 
 logger = logging.getLogger("django_pagoefectivo.tasks")
 

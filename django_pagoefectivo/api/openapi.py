@@ -12,32 +12,34 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from django.urls import include, path
-from drf_spectacular.extensions import (
-    OpenApiViewExtension,
-)
-from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.settings import patched_settings
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import (
-    OpenApiExample,
-    OpenApiParameter,
-    OpenApiResponse,
-    PolymorphicProxySerializer,
-    extend_schema,
-)
 from rest_framework import serializers
 
 from .. import __version__
+from ..extras import from_extra
 from ..models import Attention, Status
 from . import openapi_texts as texts
 from .creation import KEY_HEADER, REPLAYED_HEADER
 from .figures import StatisticsBody
-from .openapi_parts import PageBody, ProblemBody
 from .problems import CODES, MEDIA_TYPE
 from .queries import ListQuery, StatisticsQuery
 from .representation import PaymentBody
 from .serializers import FreePaymentSerializer, OrderPaymentSerializer, TermSerializer
+
+with from_extra("openapi", "The OpenAPI document needs drf-spectacular"):
+    from drf_spectacular.extensions import OpenApiViewExtension
+    from drf_spectacular.generators import SchemaGenerator
+    from drf_spectacular.openapi import AutoSchema
+    from drf_spectacular.settings import patched_settings
+    from drf_spectacular.types import OpenApiTypes
+    from drf_spectacular.utils import (
+        OpenApiExample,
+        OpenApiParameter,
+        OpenApiResponse,
+        PolymorphicProxySerializer,
+        extend_schema,
+    )
+
+    from .openapi_parts import PageBody, ProblemBody
 
 _TAG = "PagoEfectivo"
 _SETTINGS: dict[str, Any] = {

@@ -7,10 +7,13 @@ is claimed once.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import cast
 
 from django.utils.module_loading import import_string
+
+logger = logging.getLogger("django_pagoefectivo.delivery")
 
 Publisher = Callable[[Iterable[int]], bool]
 
@@ -30,6 +33,15 @@ def hands_over(mode: str) -> bool:
 def wake(mode: str, delivery_ids: Iterable[int]) -> bool:
     """Ask the task queue of ``mode`` to make these calls; whether it took them all.
 
-    Raises nothing for a queue that is away.
+    Raises nothing for a queue that is away, or where the library that sends is not installed.
     """
-    return cast("Publisher", import_string(_PUBLISHERS[mode]))(delivery_ids)
+    try:
+        publish = cast("Publisher", import_string(_PUBLISHERS[mode]))
+    except ImportError as error:
+        logger.warning(
+            "%s Until then pagoefectivo_deliver makes the calls that SIGNAL_DELIVERY = %r owes.",
+            error,
+            mode,
+        )
+        return False
+    return publish(delivery_ids)

@@ -151,7 +151,7 @@ def _csv_rows(file: IO[bytes]) -> Iterator[Row]:
 def _xlsx_rows(file: IO[bytes]) -> Iterator[Row]:
     if not HAS_XLSX:
         raise StatementError(
-            "XLSX needs the extra: pip install django-pagoefectivo[xlsx]. Or save it as CSV."
+            'XLSX needs the extra: pip install "django-pagoefectivo[xlsx]". Or save it as CSV.'
         )
     try:
         with zipfile.ZipFile(file) as archive:

@@ -11,22 +11,21 @@ from typing import Any
 from django.utils import timezone
 
 from ..conf import get_config
+from ..extras import from_extra
 from ..gateways.signing import digest, key_label
 from ..models import ApiExchange, Outcome, Payment, SignalDelivery, WebhookEvent
 from ..services import Customer
 from .payments import payment_fields
 from .signing import notification
 
-try:
+with from_extra(
+    "testing",
+    "The factories need factory_boy",
+    instead="use django_pagoefectivo.testing.make_payment, which needs nothing",
+):
     from factory.base import Factory
     from factory.declarations import LazyFunction, Sequence, SubFactory
     from factory.django import DjangoModelFactory
-except ImportError as error:
-    raise ImportError(
-        "The factories need factory_boy. Install it with "
-        "pip install 'django-pagoefectivo[testing]', or use "
-        "django_pagoefectivo.testing.make_payment, which needs nothing."
-    ) from error
 
 _numbers = itertools.count(1)
 

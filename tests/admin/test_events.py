@@ -11,10 +11,12 @@ from django.contrib.messages import get_messages
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.models import Attention, Outcome, Payment, Status, WebhookEvent
+from django_pagoefectivo.services import staff
 from django_pagoefectivo.testing import make_payment
 
-from .conftest import EMAIL, make_event, make_flagged, notes_of
+from .conftest import EMAIL, make_event, make_flagged, notes_of, person
 
 URL = "/admin/pagoefectivo/webhookevent/"
 pytestmark = pytest.mark.django_db
@@ -221,6 +223,17 @@ def test_a_notification_that_cannot_be_read_is_a_sentence(as_role: Any) -> None:
     assert "cannot be read" in said(link(as_role("clerk"), event, payment))
     lost, lone = make_event(merchant="gone"), make_payment(merchant="gone")
     assert 'There is no merchant "gone"' in said(link(as_role("clerk"), lost, lone))
+
+
+def test_another_merchants_notification_is_not_linked(as_role: Any) -> None:
+    event, payment = make_event(), make_payment(merchant="gone")
+    answer = link(as_role("clerk"), event, payment)
+    assert "No payment of this merchant" in str(answer.context["form"].errors)
+    with pytest.raises(InvalidTransition, match="merchant default's, the payment gone's"):
+        staff.link_event(event, payment, user=person("clerk"))
+    event.refresh_from_db()
+    payment.refresh_from_db()
+    assert (event.outcome, payment.status) == (Outcome.UNMATCHED, Status.PENDING)
 
 
 def test_dismiss_needs_a_note_and_keeps_it(as_role: Any) -> None:

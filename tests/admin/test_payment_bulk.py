@@ -107,6 +107,19 @@ def test_cancel_asks_first_and_says_how_many(as_role: Any, pago: Pago, told: Any
     assert set(log) == {("clerk", str(p.pk), "Cancelled") for p in payments}
 
 
+def test_a_setting_that_is_wrong_is_a_sentence_and_nobody_was_asked(
+    as_role: Any, pago: Pago, settings: Any
+) -> None:
+    payment = make_payment()
+    pago.knows(payment)
+    settings.PAGOEFECTIVO = {**settings.PAGOEFECTIVO, "SEARCH_BATCH_SIZE": 0}
+    (failure,) = said(choose(as_role("clerk"), "sync_payments", payment))
+    assert "1 payment was not done." in failure
+    assert "SEARCH_BATCH_SIZE" in failure
+    assert not pago.calls
+    assert not notes_of(payment)
+
+
 def test_each_row_is_on_its_own_and_failures_are_named(as_role: Any, pago: Pago) -> None:
     good, paid, unknown_there = make_payment(), make_payment("paid"), make_payment()
     lost = make_payment(merchant="gone")

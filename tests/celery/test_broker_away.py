@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -227,6 +229,21 @@ def test_the_sweep_without_celery_delivery_makes_the_calls(
     notify(make_payment())
     assert probe.heard == []
     tasks.sweep()
+    assert len(probe.of("payment_confirmed")) == 1
+
+
+def test_celery_is_not_installed(
+    configure: Callable[..., None], probe: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(SIGNAL_DELIVERY="celery")
+    with mock.patch.dict(sys.modules, {"celery": None}):
+        del sys.modules["django_pagoefectivo.tasks"]
+        notify(make_payment())
+    (warning,) = [record for record in caplog.records if record.name.startswith("django_pago")]
+    assert 'pip install "django-pagoefectivo[celery]"' in warning.getMessage()
+    assert warning.exc_info is None
+    assert probe.heard == []
+    call_command("pagoefectivo_deliver", "--now", verbosity=0)
     assert len(probe.of("payment_confirmed")) == 1
 
 

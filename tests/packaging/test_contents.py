@@ -65,7 +65,7 @@ def test_the_sdist_has_the_same_package_and_no_tests(sdist: Path) -> None:
         names = {member.name.partition("/")[2] for member in archive if member.isfile()}
     package = {name for name in names if name.startswith(f"{PACKAGE}/")}
     assert package == in_the_repository()
-    assert {name for name in names - package if ".egg-info/" not in name} == {
+    assert names - package == {
         "CHANGELOG.rst",
         "LICENSE",
         "MANIFEST.in",
@@ -73,4 +73,10 @@ def test_the_sdist_has_the_same_package_and_no_tests(sdist: Path) -> None:
         "README.rst",
         "pyproject.toml",
         "setup.cfg",
+        f"{PACKAGE}.egg-info/PKG-INFO",
+        f"{PACKAGE}.egg-info/SOURCES.txt",
+        f"{PACKAGE}.egg-info/dependency_links.txt",
+        f"{PACKAGE}.egg-info/entry_points.txt",
+        f"{PACKAGE}.egg-info/requires.txt",
+        f"{PACKAGE}.egg-info/top_level.txt",
     }

@@ -62,11 +62,7 @@ def caught(settings: Any) -> Iterator[list[bytes]]:
 
 
 def payment() -> Payment:
-    return build_payment(
-        cip="11546901",
-        amount=Decimal("1234.50"),
-        order_reference="Ñandú-7",
-    )
+    return build_payment(cip="11546901", amount=Decimal("1234.50"), order_reference="Ñandú-7")
 
 
 def send(one: Payment, language: str) -> None:

@@ -410,6 +410,18 @@ def test_paying_both_codes(pe: PagoEfectivo, probe: Probe) -> None:
     assert rows[1].attention == "duplicate_payment"
 
 
+def test_the_same_operation_told_again_with_other_money(probe: Probe) -> None:
+    payment = make_payment()
+    notify(payment)
+    before = facts(payment)
+    notify(payment, amount="1.00")
+    assert facts(payment) == before
+    assert len(probe.of("payment_confirmed")) == 1
+    assert [heard.reason for heard in probe.of("payment_flagged")] == ["amount_mismatch"]
+    outcomes = list(WebhookEvent.objects.order_by("pk").values_list("outcome", flat=True))
+    assert outcomes == ["applied", "mismatch"]
+
+
 # -- CONFIRM_WITH_STATUS_QUERY -----------------------------------------------------------
 
 
@@ -443,6 +455,28 @@ def test_status_query_agrees_at_once(pe: PagoEfectivo, configure: Any, probe: Pr
     assert len(probe.of("payment_confirmed")) == 1
     outcomes = list(WebhookEvent.objects.order_by("pk").values_list("outcome", flat=True))
     assert outcomes == ["applied", "duplicate"]
+
+
+@pytest.mark.parametrize(("operation", "flags"), [("1253", []), ("9999", ["duplicate_payment"])])
+def test_of_two_that_wait_the_query_settles_both(
+    operation: str,
+    flags: list[str],
+    pe: PagoEfectivo,
+    configure: Any,
+    probe: Probe,
+) -> None:
+    configure(CONFIRM_WITH_STATUS_QUERY=True, SIGNAL_DELIVERY="worker")
+    payment = create()
+    notify(payment)
+    notify(payment, operation=operation, somethingNew=1)
+    pe.codes[str(payment.cip)].status = PAID
+    deliver_due()
+    deliver_due()
+    assert refresh(payment).status == "paid"
+    outcomes = list(WebhookEvent.objects.order_by("pk").values_list("outcome", flat=True))
+    assert outcomes == ["applied", "duplicate"]
+    assert len(probe.of("payment_confirmed")) == 1
+    assert [heard.reason for heard in probe.of("payment_flagged")] == flags
 
 
 def test_status_query_with_other_money_confirms_nothing(

@@ -6,10 +6,12 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
 import time_machine
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_pagoefectivo.exceptions import (
@@ -258,6 +260,19 @@ def test_a_merchant_that_was_removed_does_not_stop_the_others(pe: PagoEfectivo) 
     payment = create()
     pe.codes[str(payment.cip)].status = PAID
     poll(everything=True)
+    assert refresh(payment).status == "paid"
+
+
+def test_the_command_says_what_it_did_and_fails_for_what_it_could_not_ask(
+    pe: PagoEfectivo,
+) -> None:
+    payment = create()
+    pe.codes[str(payment.cip)].status = PAID
+    make_payment(merchant="closed-shop")
+    out = StringIO()
+    with pytest.raises(CommandError, match=r"^1 payments could not be asked about.*closed-shop"):
+        call_command("pagoefectivo_poll", "--all", stdout=out)
+    assert out.getvalue().startswith("1 asked in 1 calls, 1 changed, ")
     assert refresh(payment).status == "paid"
 
 

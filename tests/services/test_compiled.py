@@ -7,12 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import Exists, Model, OuterRef
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_pagoefectivo.models import Payment, SignalDelivery, TimelineEntry, WebhookEvent
 from django_pagoefectivo.models.payment import PaymentQuerySet
+from django_pagoefectivo.services import compiled
 from django_pagoefectivo.services.compiled import Finder, insert, update_if
 from django_pagoefectivo.testing import make_payment
 
@@ -170,3 +172,21 @@ def test_a_text_that_looks_like_sql_is_only_text() -> None:
         text = "x'; DROP TABLE pagoefectivo_payment; -- %s"
         assert update_if(Payment, {"description": text}, {"pk": payment.pk, "status": "pending"})
     assert Payment.objects.get(pk=payment.pk).description == text
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL always returns columns")
+def test_a_row_has_its_key_where_an_insert_returns_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As MySQL, of which MariaDB is the only one that returns columns.
+    monkeypatch.setattr(connection.features, "can_return_columns_from_insert", False)
+    compiled._insert_of.cache_clear()
+    try:
+        payment = make_payment()
+        first, second = (WebhookEvent(merchant="default", body=b"", payment=payment) for _ in "12")
+        insert(first)
+        insert(second)
+    finally:
+        compiled._insert_of.cache_clear()
+    assert first.pk != second.pk
+    assert list(WebhookEvent.objects.order_by("pk")) == [first, second]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -274,6 +275,22 @@ def zip_bomb() -> bytes:
     return file.getvalue()
 
 
+def zip_of_something_else() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("readme.txt", "no workbook")
+    return file.getvalue()
+
+
+def without_a_sheet() -> bytes:
+    whole, file = io.BytesIO(), io.BytesIO()
+    Workbook().save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, re.sub(rb"<sheets>.*</sheets>", b"<sheets/>", old.read(name)))
+    return file.getvalue()
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("content", "sentence"),
@@ -288,8 +305,23 @@ def zip_bomb() -> bytes:
         (f"{HEADINGS}\n".encode(), "no lines"),
         (b"PK\x03\x04damaged", "damaged"),
         (zip_bomb(), "unpacks to"),
+        (zip_of_something_else(), r"cannot be opened \(KeyError\)"),
+        (without_a_sheet(), "has no sheet"),
     ],
-    ids=["empty", "pdf", "prose", "binary", "long", "quote", "bytes", "headings", "zip", "bomb"],
+    ids=[
+        "empty",
+        "pdf",
+        "prose",
+        "binary",
+        "long",
+        "quote",
+        "bytes",
+        "headings",
+        "zip",
+        "bomb",
+        "another zip",
+        "no sheet",
+    ],
 )
 def test_a_broken_file_gets_a_sentence_and_leaves_nothing(content: bytes, sentence: str) -> None:
     with pytest.raises(StatementError, match=sentence):
@@ -319,6 +351,15 @@ def test_an_xlsx_that_breaks_off_leaves_nothing() -> None:
     with pytest.raises(StatementError, match=r"damaged after line 1\d\d\d \(ParseError\)"):
         load(io.BytesIO(cut_xlsx()), name="report.xlsx")
     assert not StatementLine.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_xlsx_without_its_extra_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("django_pagoefectivo.services.statement_files.HAS_XLSX", False)
+    with pytest.raises(StatementError, match=r'pip install "django-pagoefectivo\[xlsx\]"'):
+        load(io.BytesIO(without_a_sheet()), name="report.xlsx")
 
 
 @pytest.mark.django_db

@@ -326,7 +326,7 @@ def test_without_factory_boy_there_is_a_sentence() -> None:
     with patch.dict(sys.modules, {"factory.base": None}):
         loaded = sys.modules.pop(name)
         try:
-            with pytest.raises(ImportError, match=r"pip install 'django-pagoefectivo\[testing\]'"):
+            with pytest.raises(ImportError, match=r'pip install "django-pagoefectivo\[testing\]"'):
                 importlib.import_module(name)
         finally:
             sys.modules[name] = loaded
