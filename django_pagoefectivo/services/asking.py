@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
@@ -114,13 +114,19 @@ class Asker:
             self._report.errors.append(str(reason))
 
 
-def sync_payments(queryset: PaymentQuerySet, *, patience: float = 0) -> SyncReport:
+def sync_payments(
+    queryset: PaymentQuerySet,
+    *,
+    patience: float = 0,
+    answered: Callable[[Sequence[Payment]], object] | None = None,
+) -> SyncReport:
     """Ask about all payments of ``queryset``, in as few calls as the batch size allows.
 
     A batch that fails is reported and the others go on; a merchant whose questions are not
     answered several times in a row is left out of the rest, and so is one whose ``POLL_RATE``
     is used up. ``patience`` is how many seconds a merchant's calls may wait for their turn under
-    that rate. Memory stays flat.
+    that rate. ``answered`` is told of each batch that PagoEfectivo answered about. Memory stays
+    flat.
     """
     config = get_config()
     log = ExchangeLog(config)
@@ -145,8 +151,9 @@ def sync_payments(queryset: PaymentQuerySet, *, patience: float = 0) -> SyncRepo
             asker = askers[name]
             rest = [payment for payment in payments if asker.can_ask(payment)]
             try:
-                while rest:
-                    asker.ask(rest[: asker.size])
+                while batch := rest[: asker.size]:
+                    if asker.ask(batch) and answered is not None:
+                        answered(batch)
                     del rest[: asker.size]
             except (Paused, OverRate) as reason:
                 others = queryset.filter(pk__gt=last, merchant=name).count()

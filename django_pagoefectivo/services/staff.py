@@ -99,33 +99,20 @@ def ask(payment: Payment, *, user: User) -> Payment:
 def ask_many(payments: PaymentQuerySet, *, user: User, patience: float = 0) -> SyncReport:
     """Ask about all of ``payments``, some hundreds, in as few calls as the batch size allows.
 
-    A merchant that is not configured any more is reported and the others go on. ``patience``
-    is how many seconds a merchant's calls may wait for their turn under ``POLL_RATE``.
+    A setting that is wrong is reported and the merchants that it is not about go on. ``patience``
+    is how many seconds a merchant's calls may wait for their turn under ``POLL_RATE``. The
+    timeline says of those that PagoEfectivo answered about that they were asked about.
     """
-    total = SyncReport()
-    names = payments.order_by("merchant").values_list("merchant", flat=True).distinct()
-    for name in list(names):
-        chosen = list(payments.filter(merchant=name).order_by("pk"))
-        try:
-            report = sync_payments(
-                Payment.objects.filter(pk__in=[each.pk for each in chosen]), patience=patience
-            )
-        except ImproperlyConfigured as error:
-            total.failed += len(chosen)
-            total.errors.append(str(error))
-            continue
-        total.asked += report.asked
-        total.calls += report.calls
-        total.changed += report.changed
-        total.missing += report.missing
-        total.not_askable += report.not_askable
-        total.failed += report.failed
-        total.left += report.left
-        total.errors += report.errors
-        TimelineEntry.objects.bulk_create(
-            staff_entry(payment, user, "Asked PagoEfectivo.") for payment in chosen
-        )
-    return total
+    answered: list[Payment] = []
+    try:
+        report = sync_payments(payments, patience=patience, answered=answered.extend)
+    except ImproperlyConfigured as error:
+        # Of one merchant it would be in the report; this is about all of them.
+        report = SyncReport(failed=payments.count(), errors=[str(error)])
+    TimelineEntry.objects.bulk_create(
+        staff_entry(payment, user, "Asked PagoEfectivo.") for payment in answered
+    )
+    return report
 
 
 def extend(

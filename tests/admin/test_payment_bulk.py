@@ -216,6 +216,8 @@ def test_sync_of_a_merchant_that_is_gone_is_a_sentence(as_role: Any, pago: Pago)
     messages = said(choose(as_role("clerk"), "sync_payments", good, lost))
     assert messages[0] == "PagoEfectivo was asked about 1 payment."
     assert 'There is no merchant "gone"' in messages[1]
+    assert notes_of(good) == [("change", "clerk", "Asked PagoEfectivo.")]
+    assert notes_of(lost) == [], "what was not asked is not called asked"
 
 
 def test_mark_reconciled(as_role: Any) -> None:
