@@ -31,7 +31,7 @@ def main(when: str, username: str, wish: str, key: str) -> None:
     if when == "before the row":
         vars(creation)["create_payment"] = _die
     elif when == "after PagoEfectivo's answer":
-        vars(payments)["_accept"] = _die
+        vars(payments)["_take_code"] = _die
     elif when == "before the answer is kept":
         vars(idempotency)["Answer"] = vars(creation)["Answer"] = _die
     client = APIClient()

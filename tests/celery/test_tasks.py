@@ -69,7 +69,9 @@ def test_poll_asks_about_what_is_due(
     assert refresh(payment).status == "paid"
     (record,) = [one for one in caplog.records if one.name == "django_pagoefectivo.tasks"]
     assert record.levelno == logging.WARNING
-    assert record.getMessage() == "1 payments asked about in 1 calls, 1 changed, 1 failed"
+    assert record.getMessage() == (
+        "1 payments asked about in 1 calls, 1 changed, 1 failed, 0 left by POLL_RATE"
+    )
 
 
 def test_prune_drops_what_is_old(caplog: pytest.LogCaptureFixture) -> None:

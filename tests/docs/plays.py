@@ -376,3 +376,21 @@ def polling(page: Reading) -> None:
     page.settings(block, PAGOEFECTIVO={**setting, "MERCHANTS": merchants})
     config = get_config()
     assert [config.options_of(name).poll_rate for name in ("default", "usd")] == [60, 20]
+
+
+@play("docs/howto/databases.rst")
+def databases(page: Reading) -> None:
+    """Each database is connected to with what is shown for it."""
+    page.leave_to(
+        "tests/pooling/test_howto.py::test_a_notification_with_what_was_pasted",
+        *page.take_all("python"),
+    )
+
+
+@play("docs/howto/django-tasks.rst")
+def django_tasks(page: Reading) -> None:
+    """The newest Django's lane delivers with these settings."""
+    page.leave_to(
+        "tests/django_tasks/test_delivery.py::test_a_worker_calls_the_receiver",
+        page.take("python", caption="settings.py"),
+    )

@@ -12,7 +12,6 @@ from django.db import connection
 
 from tests.promises.conftest import _own_urls, probe
 
-from . import pgbouncer
 from .ways import connected
 
 __all__ = ["_own_urls", "probe"]
@@ -23,6 +22,9 @@ def pgbouncer_port(
     django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
     """A PgBouncer before the test database."""
+    # Where the tests run on SQLite there is no psycopg.
+    from . import pgbouncer
+
     if pgbouncer.find() is None:
         if os.environ.get("CI") == "true":
             pytest.fail("there is no PgBouncer")

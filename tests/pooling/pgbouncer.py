@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
+if TYPE_CHECKING:
+    import psycopg
 
 #: Few, so that clients have to share them; and taken in turn, so that one transaction of a
 #: client hardly ever meets the session of the one before.
@@ -91,6 +92,8 @@ def _open_all_sessions(
     server: subprocess.Popen[bytes], database: Mapping[str, Any], port: int
 ) -> None:
     """As many transactions at once as there are sessions, so that all of them are open."""
+    import psycopg
+
     open_now: list[psycopg.Connection[Any]] = []
     deadline = time.monotonic() + 30
     while len(open_now) < SESSIONS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hmac
 import importlib
+import importlib.util
 import json
 import logging
 import pkgutil
@@ -153,10 +154,14 @@ NASTY = [
 ]
 
 
+#: Django has them since 6.0.
+HAS_TASKS = importlib.util.find_spec("django.tasks") is not None
+
+
 def patterns() -> dict[str, re.Pattern[str] | re.Pattern[bytes]]:
     found = {}
     for module in pkgutil.walk_packages(django_pagoefectivo.__path__, "django_pagoefectivo."):
-        if ".migrations" in module.name:
+        if ".migrations" in module.name or (not HAS_TASKS and module.name.endswith("django_tasks")):
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             if isinstance(value, re.Pattern):
