@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On a database server, leave out the tests that say the same on every database.
 
     They ran on SQLite. A test that needs the database in a process of its own is marked
-    ``database``.
+    ``database``, a long form of one that is run there in a shorter form ``once``.
     """
     if django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return
@@ -32,6 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_a_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("once") is not None:
+        return False
     return (
         item.get_closest_marker("django_db") is not None
         or item.get_closest_marker("database") is not None

@@ -518,7 +518,9 @@ class InsideATestCase(TestCase):
 # -- how often it calls ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("creates", [50, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "creates", [50, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.once])]
+)
 def test_each_create_is_one_call_and_all_share_one_token(pe: PagoEfectivo, creates: int) -> None:
     for number in range(creates):
         create(order_reference=f"N-{number}")

@@ -227,7 +227,9 @@ def target() -> Iterator[Target]:
     assert rows() == shop.before
 
 
-@pytest.mark.parametrize("bodies_sent", [300, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "bodies_sent", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.once])]
+)
 def test_hostile_notifications(target: Target, bodies_sent: int) -> None:
     """Each body comes twice: rightly signed, and forged with hostile headers."""
 
