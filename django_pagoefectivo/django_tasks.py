@@ -12,7 +12,10 @@ import logging
 import time
 from collections.abc import Iterable
 
-from django.tasks import Task, task
+try:
+    from django.tasks import Task, task
+except ImportError as error:
+    raise ImportError("Deliveries by Django's own tasks need Django 6.0 or newer.") from error
 
 from .services.delivery import deliver_one
 from .services.jobs import run as run_job

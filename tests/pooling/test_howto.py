@@ -25,7 +25,7 @@ def pasted(vendor: str) -> list[dict[str, Any]]:
     """The settings after each snippet for ``vendor``."""
     found = []
     for caption, code in SNIPPET.findall(PAGE.read_text()):
-        if caption == vendor:
+        if caption.lower() == vendor:
             values: dict[str, Any] = {"DATABASES": {"default": {"OPTIONS": {}}}}
             exec(compile(textwrap.dedent(code), str(PAGE), "exec"), values)  # noqa: S102
             found.append(values["DATABASES"]["default"])
@@ -34,9 +34,9 @@ def pasted(vendor: str) -> list[dict[str, Any]]:
 
 def test_each_database_has_its_snippets() -> None:
     assert {caption for caption, _ in SNIPPET.findall(PAGE.read_text())} == {
-        "postgresql",
-        "mysql",
-        "sqlite",
+        "PostgreSQL",
+        "MySQL",
+        "SQLite",
     }
 
 
