@@ -22,7 +22,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..conf import get_config
 from ..exceptions import InvalidTransition
 from ..models import BulkAct, Payment
 from ..rights import staff_of
@@ -89,7 +88,7 @@ def run(
     else:
         picked_by_hand = request.POST.get("select_across", "0") in ("", "0")
         if bounded_count(chosen, MOST) > MOST:
-            if not picked_by_hand and _has_background():
+            if not picked_by_hand and jobs.has_background():
                 return _ask_for_job(admin, request, chosen, bulk, form)
             _refuse(request, bulk, picked_by_hand=picked_by_hand)
             return None
@@ -220,13 +219,6 @@ def _page(
 
 
 # -- more ------------------------------------------------------------------------------------
-
-
-def _has_background() -> bool:
-    try:
-        return get_config().background is not None
-    except ImproperlyConfigured:
-        return False
 
 
 def _refuse(request: HttpRequest, bulk: Bulk, *, picked_by_hand: bool) -> None:
