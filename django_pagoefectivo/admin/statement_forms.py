@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext_lazy as _
 
-from ..services.jobs import has_background
+from ..services.job_starters import has_background
 from ..services.statement_columns import FIELDS
 from ..services.statement_uploads import Upload
 from ..services.statements import Preview

@@ -14,22 +14,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ..conf import get_config
 from ..exceptions import InvalidTransition
 from ..models import BulkAct, BulkJob, BulkJobPart, JobState, Payment
 from ..rights import RECONCILE
 from .batches import in_batches
 from .bulk_acts import MANY_ACTS, ManyAct, Tally
 from .claims import is_dead, own_identity
+from .job_starters import start_by, starter
 from .statement_files import StatementError
 from .statement_jobs import import_upload, upload_of
 from .transactions import repeated_alone, repeated_on_conflict
@@ -49,12 +47,6 @@ _PATIENCE = LEASE.total_seconds() / 2
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100
-#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it may not be
-#: there, and is loaded in no process that does not use it.
-_STARTERS = {
-    "celery": "django_pagoefectivo.tasks.start_bulk_job",
-    "tasks": "django_pagoefectivo.django_tasks.start_bulk_job",
-}
 
 Progress = Callable[[BulkJob], None]
 
@@ -107,43 +99,10 @@ def enqueue(job: BulkJob) -> None:
     A queue that is away is logged and no error: the job stays queued, and
     ``pagoefectivo_bulk`` finds it. Raises ``ImproperlyConfigured`` for a wrong setting.
     """
-    start = _starter()
+    start = starter()
     if start is not None:
         pk = job.pk
-        transaction.on_commit(lambda: _start(start, pk))
-
-
-def has_background() -> bool:
-    """Whether ``BACKGROUND`` lets staff leave work to a job."""
-    try:
-        return get_config().background is not None
-    except ImproperlyConfigured:
-        return False
-
-
-def _starter() -> Callable[[int], object] | None:
-    mode = get_config().background
-    if mode in (None, "command"):
-        return None
-    try:
-        start = mode if callable(mode) else import_string(_STARTERS.get(mode, mode))
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f'PAGOEFECTIVO["BACKGROUND"] is {mode!r}, which cannot be imported: {error}'
-        ) from None
-    return cast("Callable[[int], object]", start)
-
-
-def _start(start: Callable[[int], object], pk: int) -> None:
-    try:
-        start(pk)
-    except Exception as error:
-        # A queue's client may raise anything, and the job is safe in the database.
-        logger.warning(
-            "Bulk job %s could not be handed over (%s); pagoefectivo_bulk will find it.",
-            pk,
-            type(error).__name__,
-        )
+        transaction.on_commit(lambda: start_by(start, pk))
 
 
 # -- running ---------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from django_pagoefectivo.models import (
 from django_pagoefectivo.services import jobs, statement_jobs, statement_uploads
 from django_pagoefectivo.services.statement_files import LONGEST_LINE, StatementError
 from django_pagoefectivo.services.statement_uploads import KEPT, KEPT_QUEUED, Upload
+from django_pagoefectivo.services.statements import import_statement
 from tests.people import member_of_staff
 from tests.promises.kit import at_once
 from tests.promises.test_crashes import database_url
@@ -92,7 +93,7 @@ def first(
     monkeypatch: pytest.MonkeyPatch, before: Callable[[], Any], after: Callable[[], Any] = int
 ) -> None:
     """Have the next import, and only that one, come after ``before`` and before ``after``."""
-    real = statement_jobs.import_statement
+    real = import_statement
 
     def wrapped(*args: Any, **kwargs: Any) -> Statement:
         monkeypatch.setattr(statement_jobs, "import_statement", real)
@@ -281,7 +282,9 @@ def test_a_lease_that_ran_out_elsewhere_is_taken_over(
 
     def overtaken() -> None:
         # An import is one step, and its lease lasts for it.
-        assert fresh(job).leased_until > timezone.now() + jobs.LEASE
+        until = fresh(job).leased_until
+        assert until is not None
+        assert until > timezone.now() + jobs.LEASE
         BulkJob.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
         assert jobs.run(job.pk).state == JobState.DONE
 

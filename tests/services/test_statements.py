@@ -37,7 +37,12 @@ from django_pagoefectivo.services.statement_columns import (
     recognise,
     says_refund,
 )
-from django_pagoefectivo.services.statement_files import LONGEST_LINE, Row, StatementError
+from django_pagoefectivo.services.statement_files import (
+    LONGEST_LINE,
+    Row,
+    StatementError,
+    read_rows,
+)
 
 HEADINGS = "CIP;Número de operación;Fecha de pago;Moneda;Monto;Comisión;Neto;Estado"
 
@@ -377,7 +382,6 @@ def test_a_preview_writes_nothing() -> None:
 @pytest.mark.django_db
 def test_a_bounded_preview_reads_no_more_than_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
-    read_rows = statements.read_rows
 
     def noted(file: io.BytesIO) -> Iterator[Row]:
         for row in read_rows(file):
