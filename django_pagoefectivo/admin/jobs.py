@@ -145,7 +145,8 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
         ]
         context = {
             **self.admin_site.each_context(request),
-            "title": capfirst(str(job)),
+            # A file's name may be longer than there is room for; it is among the facts.
+            "title": capfirst(job.get_act_display() if job.file_name else str(job)),
             "opts": self.opts,
             "object": job,
             "facts": _facts(job),

@@ -153,7 +153,8 @@ def test_from_the_upload_by_the_command_to_the_statement(
     assert (entry.object_id, entry.user.get_username()) == (str(job.pk), "clerk")
     assert entry.change_message == "Import a statement: marzo.csv"
     html = job_page(client, job)
-    assert "marzo.csv" in html
+    assert "<h1>Import a statement</h1>" in html
+    assert "<dt>File</dt><dd>marzo.csv</dd>" in html
     assert "queued" in html
     assert "All of the file is imported at once, or nothing." in html
     assert f"manage.py pagoefectivo_bulk --job {job.pk}" in html
