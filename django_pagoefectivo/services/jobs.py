@@ -39,8 +39,8 @@ logger = logging.getLogger("django_pagoefectivo.jobs")
 
 #: Longer than any one step, which a few calls with their timeouts may take.
 LEASE = timedelta(minutes=10)
-#: Longer than any import, which is one step.
-IMPORT_LEASE = timedelta(hours=2)
+#: Longer than any import, which is one step: millions of lines, a thousand a second on a bad day.
+IMPORT_LEASE = timedelta(hours=6)
 #: Seconds that the calls of one step wait for their turn where ``POLL_RATE`` is used up. What
 #: is left of the lease is for the calls themselves.
 _PATIENCE = LEASE.total_seconds() / 2

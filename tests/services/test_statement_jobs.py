@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -291,6 +292,20 @@ def test_a_lease_that_ran_out_elsewhere_is_taken_over(
     first(monkeypatch, overtaken)
     assert jobs.run(job.pk).state == JobState.DONE
     assert Statement.objects.get().lines.count() == 2
+
+
+def test_a_lost_machines_import_is_freed_by_stop_and_go_on(folder: Path) -> None:
+    job = make_job()
+    later = timezone.now() + jobs.IMPORT_LEASE
+    BulkJob.objects.update(
+        state=JobState.RUNNING, lease=uuid.uuid4(), leased_by="elsewhere:1:1", leased_until=later
+    )
+    assert jobs.run(job.pk).state == JobState.RUNNING
+    assert not jobs.due_jobs()
+    assert jobs.stop(fresh(job))
+    assert jobs.resume(fresh(job))
+    assert jobs.run(job.pk).state == JobState.DONE
+    assert kept(folder) == []
 
 
 def test_stopped_in_the_middle_nothing_is_in_and_a_person_can_resume_it(
