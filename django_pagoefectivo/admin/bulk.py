@@ -22,12 +22,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..conf import get_config
 from ..exceptions import InvalidTransition
 from ..models import BulkAct, Payment
 from ..rights import staff_of
 from ..services import jobs
 from ..services.bulk_acts import MANY_ACTS, Tally
+from ..services.job_starters import has_background
 from ..services.selection import Selection
 from .paging import bounded_count
 
@@ -89,7 +89,7 @@ def run(
     else:
         picked_by_hand = request.POST.get("select_across", "0") in ("", "0")
         if bounded_count(chosen, MOST) > MOST:
-            if not picked_by_hand and _has_background():
+            if not picked_by_hand and has_background():
                 return _ask_for_job(admin, request, chosen, bulk, form)
             _refuse(request, bulk, picked_by_hand=picked_by_hand)
             return None
@@ -220,13 +220,6 @@ def _page(
 
 
 # -- more ------------------------------------------------------------------------------------
-
-
-def _has_background() -> bool:
-    try:
-        return get_config().background is not None
-    except ImproperlyConfigured:
-        return False
 
 
 def _refuse(request: HttpRequest, bulk: Bulk, *, picked_by_hand: bool) -> None:

@@ -13,17 +13,17 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from ..conf import get_config
 from ..exceptions import InvalidTransition
-from ..models import BulkJob, JobState
+from ..models import BulkAct, BulkJob, JobState, Statement
 from ..rights import VIEW, may
 from ..services import jobs
 from .acts import Act, ActsAdmin
-from .base import link_to
+from .base import link_to, page_of
 from .formatting import NOTHING, badge, lima
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ JOB_ACTS: tuple[Act[BulkJob], ...] = (
         _("Go on"),
         _("Go on where the job stopped?"),
         run=_resume,
-        offered=lambda job: job.state in (JobState.STOPPED, JobState.BROKEN),
+        offered=lambda job: job.can_resume,
     ),
 )
 
@@ -145,10 +145,12 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
         ]
         context = {
             **self.admin_site.each_context(request),
-            "title": capfirst(str(job)),
+            # A file's name may be longer than there is room for; it is among the facts.
+            "title": capfirst(job.get_act_display() if job.file_name else str(job)),
             "opts": self.opts,
             "object": job,
             "facts": _facts(job),
+            "statement_url": self._statement_url(request, job),
             "how_far": _how_far(job),
             "status": self.shown_state(job),
             "advice": _advice(job),
@@ -160,6 +162,12 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
         }
         return TemplateResponse(request, "django_pagoefectivo/admin/job.html", context)
 
+    def _statement_url(self, request: HttpRequest, job: BulkJob) -> str:
+        """Where the statement is that ``job`` imported, for whoever may look at it."""
+        if job.statement_id is None:
+            return ""
+        return page_of(self.admin_site, request, Statement, job.statement_id)
+
     def facts_for_act(
         self, request: HttpRequest, obj: BulkJob, act: Act[Any]
     ) -> list[tuple[Any, object]]:
@@ -168,8 +176,14 @@ class BulkJobAdmin(ActsAdmin[BulkJob]):
 
 
 def _facts(job: BulkJob) -> list[tuple[_StrOrPromise, object]]:
+    file: list[tuple[_StrOrPromise, object]] = (
+        [(_("File"), job.file_name), (_("Merchant"), job.options["merchant"])]
+        if job.file_name
+        else []
+    )
     return [
         (_("What"), job.get_act_display()),
+        *file,
         (_("By"), job.user_name),
         (_("Begun (Lima)"), lima(job.created_at)),
         (_("Finished (Lima)"), lima(job.finished_at) if job.finished_at else NOTHING),
@@ -177,11 +191,23 @@ def _facts(job: BulkJob) -> list[tuple[_StrOrPromise, object]]:
 
 
 def _how_far(job: BulkJob) -> str:
+    if job.act == BulkAct.IMPORT:
+        return _how_far_in(job)
     return gettext("%(done)d done, %(failed)d not done, %(total)d in all") % {
         "done": job.done,
         "failed": job.failed,
         "total": job.total,
     }
+
+
+def _how_far_in(job: BulkJob) -> str:
+    """How far an import is, which is all of the file or nothing."""
+    if job.statement_id is not None:
+        told = ngettext("%d line was imported.", "%d lines were imported.", job.done)
+        return told % job.done
+    if job.is_over:
+        return gettext("Nothing was imported.")
+    return gettext("All of the file is imported at once, or nothing.")
 
 
 def _advice(job: BulkJob) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -21,81 +20,22 @@ from django.utils.translation import gettext_lazy as _
 from ..discretion import Discretion
 from ..models import LineState, Statement, StatementLine
 from ..rights import RECONCILE, may, staff_of
+from ..services import jobs, statement_uploads
 from ..services.statement_columns import FIELDS, is_enough
 from ..services.statement_files import StatementError
+from ..services.statement_jobs import make_import_job
+from ..services.statement_uploads import Upload
 from ..services.statements import Preview, import_statement, preview_statement
-from . import statement_uploads
 from .base import ReadOnlyAdmin
-from .filters import merchant_names
 from .formatting import badge, lima, money
+from .statement_forms import FIELD_LABELS, PREFIX, ColumnsForm, UploadForm, is_for_a_job
 
 if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
     from django.utils.functional import _StrOrPromise
 
-#: What is read within the time that web servers grant a request.
-LARGEST = 5 * 1024 * 1024
-_PREFIX = "column_"
-
-FIELD_LABELS: dict[str, _StrOrPromise] = {
-    "cip": _("CIP"),
-    "transaction_code": _("Transaction code"),
-    "operation_number": _("Operation number"),
-    "amount": _("Amount"),
-    "commission": _("Commission"),
-    "net": _("Net"),
-    "currency": _("Currency"),
-    "paid_at": _("Paid on"),
-    "status": _("Status"),
-}
-
-
-class UploadForm(forms.Form):
-    """The report and whose it is."""
-
-    file = forms.FileField(
-        label=_("Report"),
-        allow_empty_file=True,
-        help_text=_("PagoEfectivo's settlement report as CSV or XLSX."),
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.txt,.tsv,.xlsx"}),
-    )
-    merchant = forms.ChoiceField(label=_("Merchant"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        field = self.fields["merchant"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-        field.choices = [(name, name) for name in merchant_names()]
-
-    def clean_file(self) -> UploadedFile[bytes]:
-        """A file that can be read within one request."""
-        file: UploadedFile[bytes] = self.cleaned_data["file"]
-        if (file.size or 0) >= LARGEST:
-            raise ValidationError(
-                _("The file has %(size)s MB. From %(most)s MB on, run: %(command)s")
-                % {
-                    "size": (file.size or 0) // 1024**2,
-                    "most": LARGEST // 1024**2,
-                    "command": "manage.py pagoefectivo_import FILE",
-                }
-            )
-        return file
-
-
-class ColumnsForm(forms.Form):
-    """Which heading is which field, chosen by hand."""
-
-    def __init__(self, preview: Preview, token: str) -> None:
-        super().__init__()
-        self.fields["token"] = forms.CharField(widget=forms.HiddenInput, initial=token)
-        headings = dict.fromkeys(heading for heading in preview.headings if heading)
-        choices = [("", "---------"), *((heading, heading) for heading in headings)]
-        for name in FIELDS:
-            self.fields[_PREFIX + name] = forms.ChoiceField(
-                label=FIELD_LABELS[name],
-                choices=choices,
-                required=name == "amount",
-                initial=preview.columns.get(name, ""),
-            )
+#: Lines read for the preview of a file that a job imports.
+PREVIEWED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +66,19 @@ class PreviewPage:
     def __init__(
         self,
         request: HttpRequest,
-        upload: statement_uploads.Upload,
+        upload: Upload,
         preview: Preview,
         columns: Mapping[str, str] | None,
+        *,
+        is_for_a_job: bool,
     ) -> None:
         self._discretion = Discretion.of(request)
         self.upload = upload
         self.preview = preview
+        #: Whether only the first lines were read, and a job reads the others.
+        self.is_for_a_job = is_for_a_job
         #: Chosen by hand; posted again with the import.
-        self.by_hand = [(_PREFIX + name, heading) for name, heading in (columns or {}).items()]
+        self.by_hand = [(PREFIX + name, heading) for name, heading in (columns or {}).items()]
         self.form = ColumnsForm(preview, upload.token)
 
     @property
@@ -212,9 +156,9 @@ class StatementImport(ReadOnlyAdmin[Statement]):
         columns = {
             name: heading
             for name in FIELDS
-            if (heading := request.POST.get(_PREFIX + name, "").strip())
+            if (heading := request.POST.get(PREFIX + name, "").strip())
         }
-        chosen = any(_PREFIX + name in request.POST for name in FIELDS)
+        chosen = any(PREFIX + name in request.POST for name in FIELDS)
         if chosen and not is_enough(columns):
             messages.error(
                 request,
@@ -234,14 +178,20 @@ class StatementImport(ReadOnlyAdmin[Statement]):
     def _preview(
         self,
         request: HttpRequest,
-        upload: statement_uploads.Upload,
+        upload: Upload,
         columns: Mapping[str, str] | None,
     ) -> HttpResponse:
+        large = is_for_a_job(upload)
         with upload.open() as file:
-            preview = preview_statement(file, merchant=upload.merchant, columns=columns)
+            preview = preview_statement(
+                file,
+                merchant=upload.merchant,
+                columns=columns,
+                most=PREVIEWED if large else None,
+            )
         context = {
             "title": _("Before the import"),
-            "page": PreviewPage(request, upload, preview, columns),
+            "page": PreviewPage(request, upload, preview, columns, is_for_a_job=large),
             "known_url": self.page_url(preview.known_as) if preview.known_as else "",
         }
         return self.answer(request, "statement_preview.html", context)
@@ -249,9 +199,11 @@ class StatementImport(ReadOnlyAdmin[Statement]):
     def _import(
         self,
         request: HttpRequest,
-        upload: statement_uploads.Upload,
+        upload: Upload,
         columns: Mapping[str, str] | None,
     ) -> HttpResponse:
+        if is_for_a_job(upload):
+            return self._import_by_job(request, upload, columns)
         began = timezone.now()
         with upload.open() as file:
             statement = import_statement(
@@ -275,6 +227,20 @@ class StatementImport(ReadOnlyAdmin[Statement]):
             messages.success(request, told % statement.line_count)
             self.log_addition(request, statement, told % statement.line_count)
         return HttpResponseRedirect(self.page_url(statement))
+
+    def _import_by_job(
+        self, request: HttpRequest, upload: Upload, columns: Mapping[str, str] | None
+    ) -> HttpResponse:
+        job = make_import_job(upload, columns=columns, user=staff_of(request))
+        log_of: ModelAdmin[Any] = self
+        log_of.log_change(request, job, f"{gettext('Import a statement')}: {job.file_name}")
+        try:
+            jobs.enqueue(job)
+        except ImproperlyConfigured as error:
+            # The job waits all the same.
+            messages.error(request, str(error))
+        name = "admin:pagoefectivo_bulkjob_change"
+        return HttpResponseRedirect(reverse(name, args=[job.pk], current_app=self.admin_site.name))
 
     def _ask_for_file(self, request: HttpRequest, form: UploadForm) -> HttpResponse:
         context = {"title": _("Import a statement"), "form": form}

@@ -35,11 +35,11 @@ class Migration(migrations.Migration):
             name='BulkJob',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('act', models.CharField(choices=[('sync', 'ask PagoEfectivo'), ('extend', 'move the deadline'), ('cancel', 'cancel'), ('reconcile', 'mark as reconciled')], max_length=20, verbose_name='act')),
+                ('act', models.CharField(choices=[('sync', 'ask PagoEfectivo'), ('extend', 'move the deadline'), ('cancel', 'cancel'), ('reconcile', 'mark as reconciled'), ('import', 'import a statement')], max_length=20, verbose_name='act')),
                 ('options', models.JSONField(blank=True, default=dict, verbose_name='options')),
                 ('user_name', models.CharField(blank=True, max_length=255, verbose_name='name')),
                 ('state', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('stopped', 'stopped'), ('broken', 'broken off')], default='queued', max_length=10, verbose_name='state')),
-                ('total', models.PositiveIntegerField(default=0, verbose_name='payments')),
+                ('total', models.PositiveIntegerField(default=0, verbose_name='in all')),
                 ('done', models.PositiveIntegerField(default=0, verbose_name='done')),
                 ('failed', models.PositiveIntegerField(default=0, verbose_name='not done')),
                 ('error', models.TextField(blank=True, verbose_name='error')),

@@ -82,12 +82,13 @@ class LineState(models.TextChoices):
 
 
 class BulkAct(models.TextChoices):
-    """What can be done to many payments at once."""
+    """What is done in the background: to many payments, or with a large file."""
 
     SYNC = "sync", _("ask PagoEfectivo")
     EXTEND = "extend", _("move the deadline")
     CANCEL = "cancel", _("cancel")
     RECONCILE = "reconcile", _("mark as reconciled")
+    IMPORT = "import", _("import a statement")
 
 
 class JobState(models.TextChoices):

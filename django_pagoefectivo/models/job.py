@@ -1,6 +1,8 @@
-"""Work on many payments that goes on without the person who asked for it."""
+"""Work on many payments, or with a large file, that goes on without the person who asked for it."""
 
 from __future__ import annotations
+
+from typing import cast
 
 from django.conf import settings
 from django.db import models
@@ -13,7 +15,8 @@ from .choices import BulkAct, JobState
 class BulkJob(models.Model):
     """One act on many payments: what, by whom, how far it is.
 
-    The payments are those that were chosen when it was made, in its ``parts``. Whoever
+    The payments are those that were chosen when it was made, in its ``parts``. A job that
+    imports a statement has none: its file is in ``options``, and it counts lines. Whoever
     works on it holds ``lease`` until ``leased_until`` and moves that on with every step, so
     a job whose process died is taken up again where it stopped.
     """
@@ -22,7 +25,8 @@ class BulkJob(models.Model):
     State = JobState
 
     act = models.CharField(_("act"), max_length=20, choices=BulkAct.choices)
-    #: What the act needs beside the payments, as JSON takes it.
+    #: What the act needs beside the payments, as JSON takes it: the new deadline; the upload,
+    #: the file's name, the merchant and the columns, and once it is imported the statement.
     options = models.JSONField(_("options"), default=dict, blank=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -37,7 +41,7 @@ class BulkJob(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=JobState.choices, default=JobState.QUEUED
     )
-    total = models.PositiveIntegerField(_("payments"), default=0)
+    total = models.PositiveIntegerField(_("in all"), default=0)
     done = models.PositiveIntegerField(_("done"), default=0)
     failed = models.PositiveIntegerField(_("not done"), default=0)
     #: Why the whole of it stopped, as a sentence.
@@ -55,7 +59,17 @@ class BulkJob(models.Model):
         indexes = (models.Index(fields=("state", "leased_until"), name="pagoefectivo_job_due"),)
 
     def __str__(self) -> str:
-        return f"{self.get_act_display()} ({self.total})"
+        return f"{self.get_act_display()} ({self.file_name or self.total})"
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called that it imports; ``""`` for any other act."""
+        return str(self.options.get("file_name", ""))
+
+    @property
+    def statement_id(self) -> int | None:
+        """The primary key of the statement that it imported."""
+        return cast("int | None", self.options.get("statement"))
 
     @property
     def worked(self) -> int:
@@ -66,6 +80,12 @@ class BulkJob(models.Model):
     def is_over(self) -> bool:
         """Whether nothing more will happen to it unless a person resumes it."""
         return self.state in (JobState.DONE, JobState.STOPPED, JobState.BROKEN)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it ended before its time and there is something to go on with."""
+        is_cut = self.state in (JobState.STOPPED, JobState.BROKEN)
+        return is_cut and (self.act != BulkAct.IMPORT or "upload" in self.options)
 
 
 class BulkJobPart(models.Model):

@@ -1,4 +1,6 @@
-"""Bulk jobs: work on many payments that outlives the request, the worker and the machine.
+"""Bulk jobs: work that outlives the request, the worker and the machine.
+
+It is done to many payments, step by step, or with a large file, in one step.
 
 A job's rows are the queue. Whoever runs one holds its lease and notes every step, so that
 a job whose process died is taken up again where it stopped, by whoever comes first.
@@ -12,22 +14,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ..conf import get_config
 from ..exceptions import InvalidTransition
 from ..models import BulkAct, BulkJob, BulkJobPart, JobState, Payment
 from ..rights import RECONCILE
 from .batches import in_batches
 from .bulk_acts import MANY_ACTS, ManyAct, Tally
 from .claims import is_dead, own_identity
+from .job_starters import start_by, starter
+from .statement_files import StatementError
+from .statement_jobs import import_upload, upload_of
 from .transactions import repeated_alone, repeated_on_conflict
 
 if TYPE_CHECKING:
@@ -37,18 +39,14 @@ logger = logging.getLogger("django_pagoefectivo.jobs")
 
 #: Longer than any one step, which a few calls with their timeouts may take.
 LEASE = timedelta(minutes=10)
+#: Longer than any import, which is one step: millions of lines, a thousand a second on a bad day.
+IMPORT_LEASE = timedelta(hours=6)
 #: Seconds that the calls of one step wait for their turn where ``POLL_RATE`` is used up. What
 #: is left of the lease is for the calls themselves.
 _PATIENCE = LEASE.total_seconds() / 2
 #: Payments in one part.
 PART = 100
 _PARTS_AT_ONCE = 100
-#: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it may not be
-#: there, and is loaded in no process that does not use it.
-_STARTERS = {
-    "celery": "django_pagoefectivo.tasks.start_bulk_job",
-    "tasks": "django_pagoefectivo.django_tasks.start_bulk_job",
-}
 
 Progress = Callable[[BulkJob], None]
 
@@ -67,7 +65,7 @@ def make_job(
     user: User,
     expires_at: datetime | None = None,
 ) -> BulkJob:
-    """A queued job that does ``act`` (of ``BulkAct``) to ``payments`` in the name of ``user``.
+    """A queued job that does ``act`` (of ``MANY_ACTS``) to ``payments`` in the name of ``user``.
 
     The payments are those that ``payments`` gives now. ``expires_at``, aware, is the new
     deadline that ``extend`` needs. Raises ``InvalidTransition`` without one, or where there
@@ -101,35 +99,10 @@ def enqueue(job: BulkJob) -> None:
     A queue that is away is logged and no error: the job stays queued, and
     ``pagoefectivo_bulk`` finds it. Raises ``ImproperlyConfigured`` for a wrong setting.
     """
-    start = _starter()
+    start = starter()
     if start is not None:
         pk = job.pk
-        transaction.on_commit(lambda: _start(start, pk))
-
-
-def _starter() -> Callable[[int], object] | None:
-    mode = get_config().background
-    if mode in (None, "command"):
-        return None
-    try:
-        start = mode if callable(mode) else import_string(_STARTERS.get(mode, mode))
-    except ImportError as error:
-        raise ImproperlyConfigured(
-            f'PAGOEFECTIVO["BACKGROUND"] is {mode!r}, which cannot be imported: {error}'
-        ) from None
-    return cast("Callable[[int], object]", start)
-
-
-def _start(start: Callable[[int], object], pk: int) -> None:
-    try:
-        start(pk)
-    except Exception as error:
-        # A queue's client may raise anything, and the job is safe in the database.
-        logger.warning(
-            "Bulk job %s could not be handed over (%s); pagoefectivo_bulk will find it.",
-            pk,
-            type(error).__name__,
-        )
+        transaction.on_commit(lambda: start_by(start, pk))
 
 
 # -- running ---------------------------------------------------------------------------------
@@ -176,9 +149,10 @@ def stop(job: BulkJob) -> bool:
 
 def resume(job: BulkJob) -> bool:
     """Queue a job again that was stopped or broke off; whether it was one."""
-    queued = BulkJob.objects.filter(
-        pk=job.pk, state__in=(JobState.STOPPED, JobState.BROKEN)
-    ).update(state=JobState.QUEUED, finished_at=None, error="")
+    job.refresh_from_db()
+    queued = job.can_resume and BulkJob.objects.filter(pk=job.pk, state=job.state).update(
+        state=JobState.QUEUED, finished_at=None, error=""
+    )
     job.refresh_from_db()
     if queued:
         enqueue(job)
@@ -211,9 +185,10 @@ def _held(job: BulkJob) -> QuerySet[BulkJob]:
     return BulkJob.objects.filter(pk=job.pk, lease=job.lease, state=JobState.RUNNING)
 
 
-def _end(job: BulkJob, state: JobState, error: str = "") -> None:
-    over = {"state": state, "error": error, "finished_at": timezone.now()}
-    repeated_alone(partial(_held(job).update, **over, lease=None, leased_until=None))
+def _end(job: BulkJob, state: JobState, error: str = "", **noted: Any) -> bool:
+    """End the job, if this run still holds it, and say whether it did."""
+    over = {"state": state, "error": error, "finished_at": timezone.now(), **noted}
+    return bool(repeated_alone(partial(_held(job).update, **over, lease=None, leased_until=None)))
 
 
 @dataclass(slots=True)
@@ -232,8 +207,15 @@ class _Run:
 def _work(job: BulkJob, progress: Progress | None) -> None:
     user = job.user
     if user is None or not user.is_active or not user.has_perm(RECONCILE):
-        text = _("%s may not do this any more. Choose the payments again in your own name.")
+        text = (
+            _("%s may not do this any more. Import the file again in your own name.")
+            if job.act == BulkAct.IMPORT
+            else _("%s may not do this any more. Choose the payments again in your own name.")
+        )
         _end(job, JobState.BROKEN, text % (job.user_name or _("Somebody")))
+        return
+    if job.act == BulkAct.IMPORT:
+        _import(job, user)
         return
     data: dict[str, Any] = {
         name: datetime.fromisoformat(value) for name, value in job.options.items()
@@ -245,6 +227,34 @@ def _work(job: BulkJob, progress: Progress | None) -> None:
             _step(this, part)
         BulkJobPart.objects.filter(pk=part.pk).update(is_worked=True)
     _end(job, JobState.DONE)
+
+
+def _import(job: BulkJob, user: User) -> None:
+    """Import the job's file, which is gone only once its end is noted."""
+    upload = upload_of(job)
+    rest = {name: value for name, value in job.options.items() if name != "upload"}
+    repeated_alone(partial(_held(job).update, leased_until=timezone.now() + IMPORT_LEASE))
+    try:
+        statement = import_upload(job, user, partial(_must_hold, job))
+    except StatementError as error:
+        is_noted = _end(job, JobState.BROKEN, str(error), options=rest)
+    else:
+        lines = statement.line_count
+        noted: dict[str, Any] = {
+            "options": rest | {"statement": statement.pk},
+            "total": lines,
+            "done": lines,
+        }
+        # Stopped behind the last line: what is done is noted all the same.
+        stopped = BulkJob.objects.filter(pk=job.pk, state=JobState.STOPPED, lease=None)
+        is_noted = _end(job, JobState.DONE, **noted) or bool(stopped.update(**noted))
+    if is_noted:
+        upload.drop()
+
+
+def _must_hold(job: BulkJob) -> None:
+    if not _held(job).exists():
+        raise _LeaseLost
 
 
 def _step(this: _Run, part: BulkJobPart) -> None:

@@ -71,18 +71,24 @@ class Preview:
 
 
 def preview_statement(
-    file: IO[bytes], *, merchant: str, columns: Mapping[str, str] | None = None
+    file: IO[bytes],
+    *,
+    merchant: str,
+    columns: Mapping[str, str] | None = None,
+    most: int | None = None,
 ) -> Preview:
     """Read ``file`` as an import would. Raises ``StatementError``.
 
     ``columns`` maps fields to headings; else the remembered mapping of ``merchant``, else
-    what the headings say.
+    what the headings say. ``most`` is how many lines behind the headings are read and
+    counted; all of them without.
     """
     preview = Preview(known_as=_known(merchant, _file_digest(file)))
     rows, layout = _layout(file, merchant, columns, preview)
     if not preview.ready:
         return preview
-    for batch in _batches(rows, layout, merchant, Statement(merchant=merchant)):
+    read = islice(rows, most)
+    for batch in _batches(read, layout, merchant, Statement(merchant=merchant)):
         preview.counts.update(line.state for line in batch)
         preview.lines += batch[: _PREVIEW_LINES - len(preview.lines)]
     if not preview.lines:

@@ -18,8 +18,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from openpyxl import Workbook
 
-from django_pagoefectivo.admin import statement_import, statement_uploads
+from django_pagoefectivo.admin import statement_forms
 from django_pagoefectivo.models import Statement, StatementLine, StatementMapping
+from django_pagoefectivo.services import statement_uploads
 from django_pagoefectivo.services.statement_files import LONGEST_LINE
 from tests.services.test_statements import cut_xlsx, zip_bomb
 
@@ -178,7 +179,7 @@ def test_a_large_file_is_refused_with_the_command(
 ) -> None:
     content = csv(*(line(number) for number in range(1, 1200)))
     assert upload(as_role("clerk"), content).context["page"].total == 1199
-    monkeypatch.setattr(statement_import, "LARGEST", len(content))
+    monkeypatch.setattr(statement_forms, "LARGEST", len(content))
     answer = upload(as_role("clerk"), content)
     (error,) = answer.context["form"].errors["file"]
     assert "manage.py pagoefectivo_import FILE" in error

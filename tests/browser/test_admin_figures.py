@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.files.storage import storages
 
-from django_pagoefectivo.models import LineState, Payment, Statement
+from django_pagoefectivo.admin import statement_forms
+from django_pagoefectivo.models import BulkJob, LineState, Payment, Statement
+from django_pagoefectivo.services import jobs
 from tests.admin import conftest as payments
 from tests.admin_figures.conftest import PAID_AT, csv, line, load, paid, pending
 
@@ -80,6 +82,35 @@ def test_from_the_upload_to_reconciled(visit: Any, tmp_path: Path, width: int) -
     assert Payment.objects.get(pk=second.pk).attention == "duplicate_payment"
     states = Statement.objects.get().lines.values_list("state", flat=True)
     assert sorted(states) == sorted([*[LineState.MATCHED] * 3, LineState.PAID_TWICE])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_large_statement_is_imported_by_a_job(
+    visit: Any, settings: Any, monkeypatch: Any, tmp_path: Path, width: int
+) -> None:
+    settings.PAGOEFECTIVO = settings.PAGOEFECTIVO | {"BACKGROUND": "command"}
+    monkeypatch.setattr(statement_forms, "LARGEST", 1000)
+    paid(1)
+    file = tmp_path / "liquidación-de-noviembre-de-todas-las-tiendas.csv"
+    file.write_bytes(csv(*map(line, range(40))))
+    page: Page = visit("reconciler", f"{STATEMENTS}import/", width)
+    page.get_by_label("Report").set_input_files(file)
+    page.get_by_role("button", name="Preview").click()
+    shows(page.get_by_text("it is imported in the background"))
+    shows(page.get_by_text("1001").first)
+    assert fits(page)
+    page.get_by_role("button", name="Import").click()
+    shows(page.get_by_text("All of the file is imported at once, or nothing."))
+    assert fits(page)
+    found = violations(page, axe(), "#content-main")
+    assert [each for each in found if each.startswith(GRAVE)] == []
+    # The page sees by itself that it is over.
+    jobs.run(BulkJob.objects.get().pk)
+    shows(page.get_by_text("40 lines were imported."))
+    assert fits(page)
+    page.get_by_role("link", name="Open its statement").click()
+    shows(page.get_by_text("39").first)
+    assert page.url.endswith(f"/statement/{Statement.objects.get().pk}/change/")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

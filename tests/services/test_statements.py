@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -36,7 +37,12 @@ from django_pagoefectivo.services.statement_columns import (
     recognise,
     says_refund,
 )
-from django_pagoefectivo.services.statement_files import LONGEST_LINE, StatementError
+from django_pagoefectivo.services.statement_files import (
+    LONGEST_LINE,
+    Row,
+    StatementError,
+    read_rows,
+)
 
 HEADINGS = "CIP;Número de operación;Fecha de pago;Moneda;Monto;Comisión;Neto;Estado"
 
@@ -371,6 +377,24 @@ def test_a_preview_writes_nothing() -> None:
     assert preview.counts == {LineState.MATCHED: 1, LineState.UNKNOWN: 1}
     assert [found.number for found in preview.lines] == [2, 3]
     assert not Statement.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_bounded_preview_reads_no_more_than_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def noted(file: io.BytesIO) -> Iterator[Row]:
+        for row in read_rows(file):
+            read.append(row.number)
+            yield row
+
+    monkeypatch.setattr(statements, "read_rows", noted)
+    file = csv_file(*map(line, range(3500)), "broken")
+    preview = statements.preview_statement(file, merchant="default", most=1200)
+    assert preview.counts.total() == 1200
+    # The headings are read as well.
+    assert read == list(range(1, 1202))
+    assert statements.preview_statement(file, merchant="default").counts.total() == 3501
 
 
 @pytest.mark.django_db

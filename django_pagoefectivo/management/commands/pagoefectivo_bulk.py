@@ -12,9 +12,10 @@ from django.utils import timezone
 
 from ...exceptions import InvalidTransition
 from ...gateways.wire import LIMA
-from ...models import BulkAct, BulkJob, JobState
+from ...models import BulkJob, JobState
 from ...rights import RECONCILE
 from ...services import jobs
+from ...services.bulk_acts import MANY_ACTS
 from ..selecting import add_selection, selection_from
 
 _BAR = 30
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "act",
             nargs="?",
-            choices=BulkAct.values,
+            choices=list(MANY_ACTS),
             help="sync asks PagoEfectivo, extend moves the deadline, cancel deletes the codes, "
             "reconcile marks as reconciled.",
         )
@@ -120,7 +121,8 @@ class Command(BaseCommand):
 
     def _run(self, job: BulkJob, verbosity: int) -> None:
         if verbosity:
-            self.stdout.write(f"Job {job.pk}: {job.get_act_display()}, {job.total} payments.")
+            what = job.file_name or f"{job.total} payments"
+            self.stdout.write(f"Job {job.pk}: {job.get_act_display()}, {what}.")
         showing = bool(verbosity) and self.stderr.isatty()
         try:
             job = jobs.run(job.pk, progress=self._progress if showing else None)

@@ -10,8 +10,11 @@
       const answer = await fetch(bar.dataset.url, { headers: { Accept: "application/json" } });
       if (!answer.ok) throw new Error(String(answer.status));
       const now = await answer.json();
-      bar.max = now.total;
-      bar.value = now.worked;
+      // Without a value the bar shows that something goes on, but not how far.
+      if (now.total) {
+        bar.max = now.total;
+        bar.value = now.worked;
+      }
       text.textContent = now.text;
       pause = 1000;
       if (now.over) {
