@@ -154,6 +154,7 @@ class Shop:
 
 def known_of_a_payment() -> dict[str, Any]:
     """What the addresses need of a payment from the middle of the database."""
+    from django_pagoefectivo.admin.base import ReadOnlyAdmin
     from django_pagoefectivo.gateways.wire import LIMA
     from django_pagoefectivo.models import Payment
 
@@ -163,7 +164,7 @@ def known_of_a_payment() -> dict[str, Any]:
     payment = rows.filter(pk__gte=middle).order_by("pk")[0]
     return {
         "pk": payment.pk,
-        "page": min(150, (count + 49) // 50),
+        "page": min(150, count // ReadOnlyAdmin.list_per_page),
         "cip": payment.cip,
         "order": payment.order_reference,
         "code": payment.transaction_code,

@@ -43,7 +43,8 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
     """
 
     actions_selection_counter = True
-    list_per_page = 50
+    #: Drawing a row takes longer than finding it: as many as a full page may take.
+    list_per_page = 40
     list_max_show_all = 200
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
