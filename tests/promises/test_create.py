@@ -32,7 +32,7 @@ from django_pagoefectivo.testing.captured import listening
 from tests.servers import PAID, PagoEfectivo, Reply
 from tests.shop.models import Order
 
-from .kit import CUSTOMER, Probe, notify, refresh
+from .kit import CUSTOMER, Probe, at_once, notify, refresh
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -424,6 +424,18 @@ def test_the_row_is_on_disk_before_the_call(pe: PagoEfectivo) -> None:
     pe.gates["create"] = look
     payment = create()
     assert seen == [(payment.transaction_code, "created")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "stays"), [("outcome_unknown", ""), ("status_conflict", "status_conflict")]
+)
+def test_a_flag_raised_while_the_code_is_made(pe: PagoEfectivo, reason: str, stays: str) -> None:
+    """The answer voids the doubt about itself, and nothing else that waits for a person."""
+    pe.after["create"] = lambda _: at_once(lambda: Payment.objects.update(attention=reason))
+    payment = create()
+    assert (payment.status, payment.attention) == ("pending", stays)
+    found = refresh(payment)
+    assert (found.status, found.attention) == ("pending", stays)
 
 
 def test_the_database_goes_away_after_the_call(
