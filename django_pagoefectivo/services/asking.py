@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
 
 from ..conf import Config, get_config
-from ..exceptions import PagoEfectivoError
-from ..gateways import gateway_for
+from ..exceptions import PagoEfectivoError, RequestRejected
+from ..gateways import RemoteState, gateway_for
 from ..models import Payment, PaymentQuerySet
 from .breaker import Breaker, Paused
 from .exchanges import ExchangeLog
 from .pace import OverRate, Pace
-from .sync import absorb, ref_of
+from .sync import absorb, named, ref_of, refused
 
 #: Status queries between two reads of payments: what is stored is stored for all of them.
 BATCHES_A_CHUNK = 10
+#: Refused questions that are remembered until an answer shows that they are to blame themselves.
+_REMEMBERED = 100
 
 
 @dataclass(slots=True)
@@ -67,6 +69,11 @@ class Asker:
         self._report = report
         self._expire_overdue = expire_overdue
         self._waits_until = time.monotonic() + patience
+        #: Refused alone, while nothing was answered that would show whose fault it is.
+        self._alone: deque[tuple[Payment, RequestRejected]] = deque(maxlen=_REMEMBERED)
+        #: Refused alone, and flagged.
+        self._blamed: list[Payment] = []
+        self._refusals = 0
         #: How many payments one call asks about.
         self.size = min(
             options.search_batch_size, self._gateway.largest_batch or options.search_batch_size
@@ -82,28 +89,70 @@ class Asker:
         """Raise ``Paused`` while nothing should be asked."""
         self._breaker.check()
 
-    def ask(self, batch: Sequence[Payment]) -> bool:
-        """Ask about ``batch`` in one call and apply the answer; ``False`` if there was none.
+    def ask(self, batch: Sequence[Payment]) -> Iterator[Sequence[Payment]]:
+        """Ask about ``batch``, apply the answers and yield what each was about.
 
+        One call, unless PagoEfectivo refuses it: then about its halves, so that one code, or
+        a batch that is too long, does not keep the others waiting. A payment that is refused
+        alone is flagged once PagoEfectivo answers about another one; see ``take_refused``.
         Raises ``Paused`` or ``OverRate`` where nothing should be asked for the moment.
         """
         report = self._report
-        try:
-            with self._breaker.asking():
-                self._pace.require(patience=self._waits_until - time.monotonic())
-                report.calls += 1
-                states = self._gateway.states([ref_of(payment) for payment in batch])
-        except Paused:
-            raise
-        except PagoEfectivoError as error:
-            report.failed += len(batch)
-            report.errors.append(str(error))
-            return False
-        report.asked += len(batch)
-        for payment, state in zip(batch, states, strict=True):
-            report.missing += state is None
-            report.changed += absorb(payment, state, expire_overdue=self._expire_overdue)
-        return True
+        parts = [batch]
+        answered = False
+        failed = 0
+        while parts:
+            part = parts.pop()
+            try:
+                states = self._states(part)
+            except Paused:
+                raise
+            except RequestRejected as error:
+                self._refusals += 1
+                if len(part) == 1:
+                    failed += 1
+                    self._alone.append((part[0], error))
+                    report.errors.append(f"{named(part[0])}: {error}")
+                elif self._refusals <= 2 * self.size.bit_length() + 2:
+                    middle = (len(part) + 1) // 2
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    # No one code's fault: whatever it is asked, PagoEfectivo refuses.
+                    failed += len(part) + sum(map(len, parts))
+                    report.errors.append(str(error))
+                    parts.clear()
+            except PagoEfectivoError as error:
+                failed += len(part)
+                report.errors.append(str(error))
+            else:
+                report.asked += len(part)
+                for payment, state in zip(part, states, strict=True):
+                    report.missing += state is None
+                    report.changed += absorb(payment, state, expire_overdue=self._expire_overdue)
+                self._refusals = 0
+                answered = True
+                yield part
+        report.failed += failed
+        if answered:
+            self._blame()
+
+    def take_refused(self) -> list[Payment]:
+        """The payments that were flagged since the last call because they were refused alone."""
+        blamed, self._blamed = self._blamed, []
+        return blamed
+
+    def _states(self, batch: Sequence[Payment]) -> Sequence[RemoteState | None]:
+        with self._breaker.asking():
+            self._pace.require(patience=self._waits_until - time.monotonic())
+            self._report.calls += 1
+            return self._gateway.states([ref_of(payment) for payment in batch])
+
+    def _blame(self) -> None:
+        """Have a person look at what was refused alone, now that others were answered."""
+        for payment, error in self._alone:
+            self._report.changed += refused(payment, error)
+            self._blamed.append(payment)
+        self._alone.clear()
 
     def leave(self, count: int, reason: Paused | OverRate) -> None:
         """Count ``count`` payments that are not asked about now."""
@@ -150,14 +199,18 @@ def sync_payments(
                 continue
             asker = askers[name]
             rest = [payment for payment in payments if asker.can_ask(payment)]
+            done = 0
             try:
                 while batch := rest[: asker.size]:
-                    if asker.ask(batch) and answered is not None:
-                        answered(batch)
+                    done = 0
+                    for part in asker.ask(batch):
+                        done += len(part)
+                        if answered is not None:
+                            answered(part)
                     del rest[: asker.size]
             except (Paused, OverRate) as reason:
                 others = queryset.filter(pk__gt=last, merchant=name).count()
-                asker.leave(len(rest) + others, reason)
+                asker.leave(len(rest) - done + others, reason)
                 queryset = queryset.exclude(merchant=name)
         log.store()
     return report

@@ -63,23 +63,25 @@ class Line:
         for payment in self._claim(payments, lease):
             (rest if self.asker.can_ask(payment) else mute).append(payment)
         ends = time.monotonic() + TURN
-        unanswered: list[Payment] = []
+        unanswered = {payment.pk: payment for payment in rest}
         batches = 0
         try:
             _plan(mute, lease)
             while rest and (batches < LEAST or time.monotonic() < ends):
                 batch = rest[:size]
                 place = _place_of(batch[-1])
-                if self.asker.ask(batch):
-                    _plan(batch, lease)
-                else:
-                    unanswered += batch
+                for part in self.asker.ask(batch):
+                    _plan(part, lease)
+                    _take_out(part, unanswered)
+                blamed = self.asker.take_refused()
+                _plan(blamed, lease)
+                _take_out(blamed, unanswered)
                 del rest[:size]
                 batches += 1
                 self._behind = place
         finally:
             # Their rows in memory still say when they were due before.
-            _move(unanswered + rest, lease)
+            _move(list(unanswered.values()), lease)
         if rest:
             self._batches = batches
             return True
@@ -110,6 +112,11 @@ class Line:
             Payment.objects.filter(pk__in=ids, next_poll_at=lease).values_list("pk", flat=True)
         )
         return [payment for payment in payments if payment.pk in mine]
+
+
+def _take_out(payments: Sequence[Payment], by_pk: dict[int, Payment]) -> None:
+    for payment in payments:
+        by_pk.pop(payment.pk, None)
 
 
 def _new_lease() -> datetime:

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from ..conf import get_config
-from ..exceptions import PagoEfectivoError
+from ..exceptions import PagoEfectivoError, RequestRejected
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
 from ..models import Attention, Outcome, Payment, Status, WebhookEvent
 from .applying import take_unmatched_after_commit
@@ -44,8 +44,8 @@ def ref_of(payment: Payment) -> CodeRef:
     return CodeRef(payment.transaction_code, payment.cip or "", payment.remote_id)
 
 
-def _named(payment: Payment) -> str:
-    """What PagoEfectivo was asked about, for people."""
+def named(payment: Payment) -> str:
+    """What PagoEfectivo is asked about, for people."""
     if payment.cip:
         return f"CIP {payment.cip}"
     return f"payment {payment.remote_id or payment.transaction_code}"
@@ -101,6 +101,24 @@ def absorb(payment: Payment, state: RemoteState | None, *, expire_overdue: bool 
     return repeated_on_conflict(lambda: _absorb(payment, state, expire_overdue))
 
 
+def refused(stale: Payment, error: RequestRejected) -> bool:
+    """Have a person look at a payment that PagoEfectivo refuses to be asked about.
+
+    Returns whether that was new. Nothing else changes: a refusal says nothing about the money.
+    """
+    return repeated_on_conflict(lambda: _refused(stale, error))
+
+
+def _refused(stale: Payment, error: RequestRejected) -> bool:
+    payment = read_again(stale)
+    return payment.status == Status.PENDING and flag(
+        payment,
+        Attention.STATUS_CONFLICT,
+        f"PagoEfectivo refuses to be asked about {named(payment)}: {error}",
+        STATUS_QUERY,
+    )
+
+
 def _says_the_same(payment: Payment, state: RemoteState | None) -> bool:
     return (
         state is not None
@@ -130,7 +148,7 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
         missing = payment.status == Status.PENDING and flag(
             payment,
             Attention.STATUS_CONFLICT,
-            f"PagoEfectivo does not know {_named(payment)}, or it is another service's.",
+            f"PagoEfectivo does not know {named(payment)}, or it is another service's.",
             STATUS_QUERY,
         )
         return _expire_if_over(payment, expire_overdue) or missing
@@ -138,7 +156,7 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
         return flag(
             payment,
             Attention.STATUS_CONFLICT,
-            f"At PagoEfectivo {_named(payment)} belongs to {state.transaction_code[:64]}.",
+            f"At PagoEfectivo {named(payment)} belongs to {state.transaction_code[:64]}.",
             STATUS_QUERY,
         )
     if state.status is RemoteStatus.UNKNOWN:
