@@ -139,14 +139,16 @@ def _worked(row: IdempotencyKey, work: Work) -> Answer:
     except BaseException:
         if Payment.objects.filter(token=row.payment_token).exclude(status=Status.FAILED).exists():
             # Its outcome is not known: whoever asks with this key again must find it.
-            rows.update(claimed_by="")
+            repeated_alone(partial(rows.update, claimed_by=""))
         else:
-            rows.delete()
+            repeated_alone(rows.delete)
         raise
-    rows.update(
+    keep = partial(
+        rows.update,
         answer_status=answer.status,
         answer=answer.kept,
         payment_token=answer.token,
         claimed_by="",
     )
+    repeated_alone(keep)
     return answer

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
@@ -46,7 +47,7 @@ from .payments import cancel_payment, extend_payment
 from .staff_entries import staff_entry
 from .state_machine import Decision, Fact, decide
 from .sync import can_sync, sync_payment
-from .transactions import StateChanged, repeated_on_conflict
+from .transactions import StateChanged, repeated_alone, repeated_on_conflict
 from .transitions import Actor, change, read_again, state_of, tell
 from .unknown_outcomes import is_in_doubt
 from .validation import valid_amount, valid_text
@@ -375,11 +376,13 @@ def dismiss_event(event: WebhookEvent, *, user: User, note: str) -> None:
     Raises ``AlreadyDone`` if somebody did before.
     """
     text = _words("note", note)
-    dismissed = WebhookEvent.objects.filter(pk=event.pk, outcome=Outcome.UNMATCHED).update(
+    unmatched = WebhookEvent.objects.filter(pk=event.pk, outcome=Outcome.UNMATCHED)
+    dismiss = partial(
+        unmatched.update,
         outcome=Outcome.IGNORED,
         error=f"{user.get_username()} dealt with it on {in_lima(timezone.now())} (Lima): {text}",
     )
-    if not dismissed:
+    if not repeated_alone(dismiss):
         raise AlreadyDone(_who_linked(event))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
@@ -12,8 +13,9 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from django_pagoefectivo.models import ApiExchange, JobState, Payment, TimelineEntry
-from django_pagoefectivo.services import cancel_payment, jobs
+from django_pagoefectivo.exceptions import InvalidTransition
+from django_pagoefectivo.models import ApiExchange, JobState, Payment, TimelineEntry, WebhookEvent
+from django_pagoefectivo.services import cancel_payment, idempotency, jobs, staff
 from django_pagoefectivo.services.privacy import forget_customers
 from django_pagoefectivo.services.pruning import prune
 from django_pagoefectivo.testing import make_payment
@@ -145,3 +147,36 @@ def test_a_job_is_worked_on_by_one_and_can_be_stopped_by_another() -> None:
     assert (done.state, done.done, done.failed) == (JobState.DONE, 40, 0)
     assert Payment.objects.filter(reconciled_at=None).count() == 0
     assert TimelineEntry.objects.count() == 40
+
+
+def test_staff_deal_with_an_unmatched_event_once(pe: PagoEfectivo) -> None:
+    """One dismisses it, another links it, at the same instant, many times."""
+    people = [User.objects.create_superuser(f"chief-{number}", "", "x") for number in range(4)]
+    for number in range(10):
+        payment = make_payment()
+        operation = f"778{number}"
+        post(body_of(payment, cip=f"9{number}", operation=operation))
+        event = WebhookEvent.objects.get(operation_number=operation)
+        assert event.outcome == "unmatched"
+        results = at_once(
+            *[partial(staff.dismiss_event, event, user=one, note="seen") for one in people],
+            partial(staff.link_event, event, payment, user=people[0], note="It is this one."),
+        )
+        faults = [result for result in results if isinstance(result, BaseException)]
+        assert all(isinstance(fault, InvalidTransition) for fault in faults), results
+        assert len(faults) == len(results) - 1, results
+
+
+def test_a_key_at_once_in_many_requests(pe: PagoEfectivo) -> None:
+    """The work is done once, and everybody gets its answer."""
+    for number in range(10):
+        done: list[int] = []
+
+        def work(token: uuid.UUID, left: Payment | None) -> idempotency.Answer:
+            done.append(1)  # noqa: B023
+            return idempotency.Answer(201, token, {"number": 1})
+
+        keyed = idempotency.Keyed("user-1", f"key-{number}", b"{}")
+        results = at_once(*[partial(idempotency.answer_once, keyed, work)] * 6)
+        assert [type(result) for result in results] == [tuple] * 6, results
+        assert len({answer.token for answer, _ in results}) == len(done) == 1
