@@ -13,7 +13,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from .gateways.masking import MASK, mask_email, mask_emails, mask_tail
+from .gateways.masking import MASK, mask_email, mask_emails, mask_name, mask_tail, words_of
 from .models import Payment
 from .rights import PERSONAL_DATA, may
 
@@ -35,14 +35,7 @@ _HARMLESS = frozenset(
         "occurredAt",
     )
 )
-#: Shorter words of a name stand in too many innocent sentences.
-_SHORTEST_WORD = 3
 _SHORTEST_NUMBER = 5
-
-
-def mask_name(name: str) -> str:
-    """``Ana`` → ``A***``; empty stays empty."""
-    return f"{name[:1]}{MASK}" if name else ""
 
 
 class Discretion:
@@ -115,8 +108,7 @@ def _harmless(value: Any, key: str = "data") -> Any:
 def _patterns(payment: Payment) -> Iterator[re.Pattern[str]]:
     """What to look for in free text about ``payment``, the longest first."""
     names = [payment.customer_first_name, payment.customer_last_name]
-    words = {name for name in names if name}
-    words |= {word for name in names for word in name.split() if len(word) >= _SHORTEST_WORD}
+    words = {name for name in names if name} | words_of(names)
     numbers = {
         number
         for number in (

@@ -252,6 +252,8 @@ class CipGateway(Gateway):
             customer.email,
             customer.phone,
             customer.document_number,
+            customer.first_name,
+            customer.last_name,
             self.merchant.admin_email,
         )
         answer = self._change("create", "POST", "/cips", payload, personal)

@@ -219,6 +219,8 @@ class PaymentGateway(Gateway):
                     customer.phone,
                     customer.phone_country_code + customer.phone,
                     customer.document_number,
+                    customer.first_name,
+                    customer.last_name,
                 ),
                 api_code=_code_of,
             ),

@@ -165,6 +165,37 @@ def test_whatever_an_answer_echoes_is_masked(
     assert_nothing_leaked(caught.value, gateway, personal=knows)
 
 
+@pytest.mark.parametrize("echo", ECHOES)
+def test_who_the_shopper_is_and_where_from(
+    server: WireServer,
+    gateway: CipGateway,
+    exchanges: list[Exchange],
+    echo: str,
+) -> None:
+    server.on("POST /cips", ECHOES[echo])
+    with pytest.raises(PagoEfectivoError) as caught:
+        gateway.create(
+            charge(
+                first_name="Marisol del Carmen",
+                last_name="Huamán Quispe",
+                customer_id="cust-7788",
+                ubigeo="150101",
+            )
+        )
+    traces = repr([*map(dataclasses.asdict, exchanges), str(caught.value), caught.value.__dict__])
+    assert "A-1001-1" in traces
+    for known in ("marisol", "carmen", "huam", "quispe", "7788", "1501"):
+        assert known not in traces.lower()
+
+
+def test_a_status_has_a_name_that_is_nobodys(
+    server: WireServer, gateway: CipGateway, exchanges: list[Exchange]
+) -> None:
+    server.on("POST /cips/search", done(data=[{"cip": 10092759, "statusName": "Generado."}]))
+    gateway.states([REF])
+    assert json.loads(exchanges[-1].response)["data"][0]["statusName"] == "Generado."
+
+
 @pytest.mark.parametrize("operation", ["create", "search", "extend", "cancel"])
 def test_the_exchange_of_a_success(
     server: WireServer,
@@ -201,8 +232,10 @@ def test_the_exchange_of_a_success(
 def test_what_is_kept_of_a_request_still_says_what_was_asked(
     gateway: CipGateway, exchanges: list[Exchange]
 ) -> None:
-    gateway.create(CHARGE)
+    gateway.create(charge(customer_id="cust-7788", ubigeo="150101"))
     kept = json.loads(exchanges[-1].request)
+    assert (kept["userName"], kept["userLastName"]) == ("A***", "P***")
+    assert (kept["userId"], kept["userUbigeo"]) == ("***88", "***01")
     assert kept["userEmail"] == "a***@example.com"
     assert kept["adminEmail"] == "v***@shop.example"
     assert kept["userPhone"] == "***21"
