@@ -77,6 +77,11 @@ Fault = Reply | Callable[["PagoEfectivo", Call], Reply | None]
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
+    connections = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hung up is what many tests are about."""
@@ -113,6 +118,11 @@ class PagoEfectivo:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    @property
+    def connections(self) -> int:
+        """How often anybody connected, whatever was asked for then."""
+        return self._server.connections
 
     @property
     def counts(self) -> Counter[str]:

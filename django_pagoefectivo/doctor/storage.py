@@ -54,6 +54,7 @@ def check_database(room: Room) -> Iterator[Finding]:
             'instant can fail with "database is locked".',
             'Set OPTIONS = {"transaction_mode": "IMMEDIATE", "timeout": 20}, or use PostgreSQL '
             "or MariaDB.",
+            "howto/databases",
         )
 
 
@@ -71,7 +72,7 @@ def check_cache(room: Room) -> Iterator[Finding]:
             "tokens of its own, refused notifications are counted per process, and nobody knows "
             "when the background commands last ran.",
             'Point PAGOEFECTIVO["CACHE"] at a cache that all processes share: Redis, Memcached, '
-            "the database or files.",
+            "or the database.",
             "howto/go-live",
         )
         return

@@ -37,9 +37,9 @@ class RemoteStatus(StrEnum):
 class Customer:
     """The shopper. Only ``email`` is required; give the rest when known, never invent it.
 
-    ``document_type`` is one of ``DNI``, ``PAR``, ``PAS``, ``LMI``, ``NAN``;
-    ``phone`` is digits, ``phone_country_code`` like ``+51``; ``ubigeo`` the six digits of
-    the INEI code; ``customer_id`` the shop's own. The ``repr`` masks personal data.
+    ``document_type`` is one of ``DNI`` (Peru's identity card), ``PAS`` (passport), ``PAR``,
+    ``LMI``, ``NAN``; ``phone`` is digits, ``phone_country_code`` like ``+51``; ``ubigeo`` the
+    six digits of the INEI code; ``customer_id`` the shop's own. The ``repr`` masks personal data.
     """
 
     email: str

@@ -124,24 +124,28 @@ def create_payment(
 ) -> Payment:
     """Ask PagoEfectivo for a payment code and return the pending payment.
 
-    ``order_reference`` is the shop's own (1 to 64 characters); ``amount`` a ``Decimal`` or
-    ``int`` above 0 with at most 2 decimals; ``expires_at`` an aware datetime, else
+    ``order_reference`` is the shop's own (1 to 64 characters); ``amount``, in the currency's
+    major unit (soles or dollars, never cents), a ``Decimal`` or ``int`` above 0 with at most 2
+    decimals; ``expires_at`` an aware datetime, else
     ``expires_in`` or the setting ``EXPIRES_IN`` counts from now. ``order`` links any model
     instance, ``user`` the shopper's account, ``request`` tells the shop's own address
     where ``SITE_URL`` is not set. ``merchant`` is a merchant's name; ``None`` or several
     names leave it to the currency, which just one of them may take.
 
     While a payment of the order is open, the same amount and currency return it. If
-    another process is just creating it, its answer is waited for. After expiry,
-    cancellation or failure a new payment is made. A caller that must know whether it was
-    this call's gives the ``token`` that a new payment shall have.
+    another process is just creating it, its answer is waited for; if that takes longer than
+    ``TIMEOUT``, or with ``durable=False``, it is returned ``created``, without a code yet. After
+    expiry, cancellation, failure or a refund a new payment is made. A caller that must know
+    whether it was this call's gives the ``token`` that a new payment shall have.
 
     Raises, all of them ``PagoEfectivoError``: ``InvalidPayment`` before any call;
     ``OrderAlreadyOpen`` for another amount or currency; ``OrderAlreadyPaid``;
     ``RequestRejected``, ``AuthenticationFailed`` and ``GatewayUnavailable``, with the
     payment ``failed``; ``OutcomeUnknown``, with the payment still ``created``, and again on
     each further call until it is known, unless ``supersede=True`` says that a person chose
-    to try again. Raises ``InsideTransaction`` in a transaction unless ``durable=False``.
+    to try again. Raises ``InsideTransaction`` in a transaction unless ``durable=False``, and
+    ``MerchantsUnavailable`` while a callable in ``MERCHANTS`` has never given an answer.
+    ``ImproperlyConfigured``, which is none of them, says which setting is wrong.
     """
     config = get_config()
     chosen = chosen_merchant(merchant, currency, config)

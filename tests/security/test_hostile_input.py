@@ -19,9 +19,11 @@ import pytest
 from django.test import Client
 
 import django_pagoefectivo
+from django_pagoefectivo.discretion import Discretion
 from django_pagoefectivo.exceptions import OutcomeUnknown
-from django_pagoefectivo.models import ApiExchange, WebhookEvent
-from django_pagoefectivo.services import create_payment, sync_payment
+from django_pagoefectivo.gateways.masking import masker
+from django_pagoefectivo.models import ApiExchange, Payment, WebhookEvent
+from django_pagoefectivo.services import create_payment, poll, sync_payment
 from django_pagoefectivo.testing import make_payment
 from tests.promises.kit import CUSTOMER, SECRET, URL, body_of, hmac_of, post
 from tests.servers import PagoEfectivo, Reply
@@ -141,6 +143,36 @@ def test_a_packed_answer_is_read_no_further_than_an_answer_may_be_long(pe: PagoE
     assert "longer than" in ApiExchange.objects.latest("pk").error
 
 
+# -- addresses -------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_address_that_came_from_outside_is_opened(
+    pe: PagoEfectivo, configure: Callable[..., None]
+) -> None:
+    """The hosted page's address is PagoEfectivo's word, the return address the shop's."""
+    with PagoEfectivo() as trap:
+        configure(RETURN_URL=f"{trap.url}/back?order=A-1")
+        made = {
+            "cip": 10000001,
+            "amount": 25,
+            "currency": "PEN",
+            "cipUrl": f"{trap.url}/{'A' * 32}.html",
+        }
+        answer = {"code": 100, "message": "ok", "data": made}
+        pe.fail_next("create", Reply(201, json.dumps(answer).encode()))
+        payment = create_payment(order_reference="A-1", amount=25, customer=CUSTOMER)
+        assert payment.cip_url.startswith(trap.url)
+        page = payment.get_absolute_url()
+        for address in (page, f"{page}status/", f"{page}return/"):
+            assert Client().get(address).status_code == 200
+        poll(everything=True)
+        assert post(body_of(payment)).status_code == 200
+        connections = trap.connections
+    assert connections == 0
+    assert pe.counts["search"] >= 1
+
+
 # -- patterns --------------------------------------------------------------------------
 
 LONG = 32 * 1024
@@ -184,6 +216,23 @@ def test_no_pattern_can_be_stalled() -> None:
                 list(pattern.finditer(text.encode()))
             else:
                 list(pattern.finditer(text))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_no_mask_can_be_stalled() -> None:
+    """The patterns that are made of what is known of a shopper."""
+    of_everything = masker([SECRET], ["aa aaa", "ana@shop.example", "00000", "1,1,1", "- - -"])
+    shopper = Payment(
+        customer_email="a@a.example",
+        customer_first_name="aaa a.a.a",
+        customer_last_name="ááá ---",
+        customer_phone="000000000",
+    )
+    for text in NASTY:
+        of_everything[1](text)
+        of_everything[0]({"note": text, text[:99]: [text]})
+        Discretion(whole=False).text(text, shopper)
 
 
 # -- comparison ------------------------------------------------------------------------
