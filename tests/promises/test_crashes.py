@@ -88,7 +88,7 @@ class Children:
             deadline = time.monotonic() + 30
             while time.monotonic() < deadline:
                 try:
-                    requests.get(f"http://127.0.0.1:{port}{URL}", timeout=5)
+                    requests.get(f"http://127.0.0.1:{port}{URL}", timeout=30)
                     break
                 except requests.ConnectionError:
                     assert server.poll() is None, "gunicorn did not start"
