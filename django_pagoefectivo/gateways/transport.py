@@ -11,8 +11,9 @@ import json
 import logging
 import os
 import ssl
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -176,6 +177,8 @@ class Transport:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> requests.Response:
         all_headers = {"Accept": "application/json", **headers}
+        # What the caller is just dealing with says nothing about this call.
+        before = sys.exception()
         if body is not None:
             all_headers["Content-Type"] = "application/json; charset=utf-8"
         try:
@@ -190,12 +193,14 @@ class Transport:
                 stream=True,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            kind = NotSent if _never_left(error) else NoAnswer
-            raise kind(_describe(error), timed_out=_is_timeout(error)) from None
+            causes = list(_causes(error, before))
+            kind = NotSent if _never_left(causes) else NoAnswer
+            raise kind(_describe(causes), timed_out=_is_timeout(error)) from None
 
     def _read(self, response: requests.Response, started: float) -> bytes:
         """Read the body within the time of the whole call, however slowly it drips."""
         deadline = started + sum(self.timeout)
+        before = sys.exception()
         chunks: list[bytes] = []
         size = 0
         try:
@@ -207,7 +212,8 @@ class Transport:
                 if time.monotonic() > deadline:
                     raise NoAnswer("the answer took too long", timed_out=True)
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise NoAnswer(_describe(error), timed_out=_is_timeout(error)) from None
+            causes = list(_causes(error, before))
+            raise NoAnswer(_describe(causes), timed_out=_is_timeout(error)) from None
         finally:
             # Gives the connection back to the pool when it was read to its end, and
             # drops it otherwise.
@@ -249,9 +255,13 @@ def _as_text(value: Any) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _causes(error: BaseException) -> Iterable[BaseException]:
-    """The error and all it wraps: causes, contexts, ``reason`` and wrapped arguments."""
-    seen: set[int] = set()
+def _causes(error: BaseException, before: BaseException | None) -> Iterable[BaseException]:
+    """The error and all it wraps: causes, contexts, ``reason`` and wrapped arguments.
+
+    Without ``before``, which was being handled when the call began and so is a context of
+    whatever is raised in it.
+    """
+    seen: set[int] = {id(before)}
     waiting: list[object] = [error]
     while waiting:
         current = waiting.pop()
@@ -267,19 +277,19 @@ def _causes(error: BaseException) -> Iterable[BaseException]:
         ]
 
 
-def _never_left(error: BaseException) -> bool:
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
+def _never_left(causes: Sequence[BaseException]) -> bool:
+    if isinstance(causes[0], requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema):
         return True
-    return any(isinstance(cause, _NEVER_LEFT) for cause in _causes(error))
+    return any(isinstance(cause, _NEVER_LEFT) for cause in causes)
 
 
 def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
 
 
-def _describe(error: BaseException) -> str:
+def _describe(causes: Sequence[BaseException]) -> str:
     """The innermost kind of failure, in words without addresses of objects or bodies."""
+    error, innermost = causes[0], causes[-1]
     if _is_timeout(error):
         return f"no answer in time ({type(error).__name__})"
-    *_, innermost = _causes(error)
     return f"connection failed ({type(error).__name__}: {type(innermost).__name__})"

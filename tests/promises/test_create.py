@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from django.db import OperationalError, connections, transaction
 from django.test import TestCase
@@ -25,14 +26,21 @@ from django_pagoefectivo.exceptions import (
     PagoEfectivoError,
     RequestRejected,
 )
+from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import ApiExchange, Payment
-from django_pagoefectivo.services import Customer, create_payment, poll
+from django_pagoefectivo.services import (
+    Customer,
+    cancel_payment,
+    create_payment,
+    extend_payment,
+    poll,
+)
 from django_pagoefectivo.testing import make_payment
 from django_pagoefectivo.testing.captured import listening
 from tests.servers import PAID, PagoEfectivo, Reply
 from tests.shop.models import Order
 
-from .kit import CUSTOMER, Probe, at_once, notify, refresh
+from .kit import CUSTOMER, Probe, at_once, notify, refresh, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -131,6 +139,29 @@ def test_past_deadlines_are_refused(pe: PagoEfectivo) -> None:
     with pytest.raises(InvalidPayment):
         create(expires_at=timezone.now() + FUTURE, expires_in=FUTURE)
     assert Payment.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "deadline",
+    [
+        datetime.max.replace(tzinfo=UTC),
+        # In UTC, as it is stored, it is in the year 10000.
+        datetime.max.replace(tzinfo=LIMA),
+        datetime(2199, 1, 1, tzinfo=UTC),
+    ],
+)
+def test_deadlines_that_never_come_are_refused(deadline: datetime, pe: PagoEfectivo) -> None:
+    with pytest.raises(InvalidPayment, match="ten years") as caught:
+        create(expires_at=deadline)
+    assert caught.value.field == "expires_at"
+    payment = create()
+    with pytest.raises(InvalidPayment, match="ten years"):
+        extend_payment(payment, expires_at=deadline)
+    assert pe.counts["extend"] == 0
+    for term in (timedelta(days=4000), timedelta.max):
+        with pytest.raises(InvalidPayment):
+            create(expires_in=term, order_reference="A-2")
+    assert pe.counts["create"] == 1
 
 
 def test_no_deadline_is_in_the_past_once_it_is_sent(pe: PagoEfectivo) -> None:
@@ -265,6 +296,21 @@ def test_an_overdue_open_payment_that_was_paid_is_not_replaced(pe: PagoEfectivo)
     assert refresh(old).status == "paid"
 
 
+@pytest.mark.parametrize("said", [{"amount": 1}, {"amount": None}, {"currency": "USD"}])
+def test_an_overdue_one_that_was_paid_with_other_money_is_not_replaced(
+    said: dict[str, Any], pe: PagoEfectivo
+) -> None:
+    """Somebody paid on it, so a person looks before anybody is asked to pay again."""
+    old = create(expires_in=FUTURE)
+    say(pe, old, **said)
+    with time_machine.travel(timezone.now() + timedelta(hours=2)):
+        again = create()
+    assert again.pk == old.pk
+    assert again.status == "pending"
+    assert again.attention
+    assert pe.counts["create"] == 1
+
+
 def test_an_overdue_open_payment_gives_way_while_pagoefectivo_is_down(pe: PagoEfectivo) -> None:
     old = create(expires_in=FUTURE)
     down = Reply(500, b"down", "text/html")
@@ -314,6 +360,30 @@ def test_a_refused_token_is_renewed_once(pe: PagoEfectivo) -> None:
         create(order_reference="A-2")
     assert pe.counts["create"] == 4
     assert Payment.objects.get(order_reference="A-2").status == "failed"
+
+
+def test_what_the_caller_is_just_handling_says_nothing_about_this_call(
+    pe: PagoEfectivo, configure: Callable[..., None]
+) -> None:
+    """A shop repeats in its ``except`` block what never left; now it leaves, and is cut."""
+    pe.fail_next("create", Reply(does_it=True, cut=True))
+    configure(merchant={"BASE_URL": "http://127.0.0.1:9/v1"})
+    try:
+        create()
+    except GatewayUnavailable:
+        configure(merchant={"BASE_URL": pe.url})
+        with pytest.raises(OutcomeUnknown):
+            create()
+        with pytest.raises(OutcomeUnknown):
+            create()
+    assert len(pe.codes) == 1
+    pe.fail_next("delete", Reply(does_it=True, cut=True))
+    payment = create(order_reference="A-2")
+    try:
+        requests.get("http://127.0.0.1:9/", timeout=5)
+    except requests.ConnectionError:
+        with pytest.raises(OutcomeUnknown):
+            cancel_payment(payment)
 
 
 def test_nobody_there(configure: Callable[..., None], probe: Probe) -> None:
