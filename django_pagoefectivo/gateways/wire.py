@@ -17,6 +17,8 @@ LIMA = timezone(timedelta(hours=-5), "America/Lima")
 
 #: Before this year a date is the platform's way to say "has not happened".
 _FIRST_REAL_YEAR = 1901
+#: After it a date says "never", and its moment in UTC may be one that nothing can hold.
+_LAST_REAL_YEAR = 2999
 _LONGEST_NUMBER = 400
 
 
@@ -28,7 +30,7 @@ def to_lima_text(moment: datetime) -> str:
 def read_moment(value: object) -> datetime | None:
     """A date of the wire as aware UTC; ``None`` for none, the 1900 sentinel or no date.
 
-    A date without an offset is Lima time.
+    So is one after the year 2999. A date without an offset is Lima time.
     """
     if not isinstance(value, str) or not value.strip():
         return None
@@ -36,7 +38,7 @@ def read_moment(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value.strip())
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=LIMA)
-        if moment.year < _FIRST_REAL_YEAR:
+        if not _FIRST_REAL_YEAR <= moment.year <= _LAST_REAL_YEAR:
             return None
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):

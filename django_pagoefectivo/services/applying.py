@@ -13,7 +13,7 @@ from ..conf import Config, get_config
 from ..gateways import Notification, gateway_class
 from ..models import Attention, Outcome, Payment, Status, WebhookEvent
 from .delivery import Told, owe
-from .state_machine import Decision, Fact, decide
+from .state_machine import GIVEN_UP, Decision, Fact, decide
 from .transactions import repeated_on_conflict
 from .transitions import WEBHOOK, already_flagged, change, flag, read_again, state_of, tell
 from .writes import AT_ONCE, Writes
@@ -55,6 +55,9 @@ def apply_notification(
     if decision.flag and not decision.to:
         if already_flagged(payment, decision.flag, decision.note):
             decision = replace(decision, flag=None, repeated=True, mismatch=False)
+    if payment.is_being_checked and decision.to in GIVEN_UP:
+        # It may be older than the notification that says paid, and the query tells.
+        decision = Decision(note="It is being checked whether it is paid, and that decides.")
     values: dict[str, Any] = {}
     if notification.cip and payment.cip is None and len(notification.cip) <= 14:
         values["cip"] = notification.cip

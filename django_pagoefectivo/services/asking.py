@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 
 from ..conf import Config, get_config
 from ..exceptions import PagoEfectivoError, RequestRejected
@@ -18,10 +20,14 @@ from .exchanges import ExchangeLog
 from .pace import OverRate, Pace
 from .sync import absorb, named, ref_of, refused
 
+logger = logging.getLogger("django_pagoefectivo.polling")
+
 #: Status queries between two reads of payments: what is stored is stored for all of them.
 BATCHES_A_CHUNK = 10
 #: Refused questions that are remembered until an answer shows that they are to blame themselves.
 _REMEMBERED = 100
+#: Refused questions in a row, beside those that it takes to find two payments in a batch.
+_PATIENCE = 8
 
 
 @dataclass(slots=True)
@@ -69,10 +75,9 @@ class Asker:
         self._report = report
         self._expire_overdue = expire_overdue
         self._waits_until = time.monotonic() + patience
-        #: Refused alone, while nothing was answered that would show whose fault it is.
+        #: Refused alone; flagged as soon as an answer about others shows whose fault it is.
         self._alone: deque[tuple[Payment, RequestRejected]] = deque(maxlen=_REMEMBERED)
-        #: Refused alone, and flagged.
-        self._blamed: list[Payment] = []
+        self._refused: list[Payment] = []
         self._refusals = 0
         #: How many payments one call asks about.
         self.size = min(
@@ -112,8 +117,9 @@ class Asker:
                 if len(part) == 1:
                     failed += 1
                     self._alone.append((part[0], error))
+                    self._refused.append(part[0])
                     report.errors.append(f"{named(part[0])}: {error}")
-                elif self._refusals <= 2 * self.size.bit_length() + 2:
+                elif self._refusals <= 2 * self.size.bit_length() + _PATIENCE:
                     middle = (len(part) + 1) // 2
                     parts += [part[middle:], part[:middle]]
                 else:
@@ -125,10 +131,7 @@ class Asker:
                 failed += len(part)
                 report.errors.append(str(error))
             else:
-                report.asked += len(part)
-                for payment, state in zip(part, states, strict=True):
-                    report.missing += state is None
-                    report.changed += absorb(payment, state, expire_overdue=self._expire_overdue)
+                self._apply(part, states)
                 self._refusals = 0
                 answered = True
                 yield part
@@ -137,9 +140,25 @@ class Asker:
             self._blame()
 
     def take_refused(self) -> list[Payment]:
-        """The payments that were flagged since the last call because they were refused alone."""
-        blamed, self._blamed = self._blamed, []
-        return blamed
+        """The payments that were refused alone since this was called last."""
+        taken, self._refused = self._refused, []
+        return taken
+
+    def _apply(self, batch: Sequence[Payment], states: Sequence[RemoteState | None]) -> None:
+        report = self._report
+        for payment, state in zip(batch, states, strict=True):
+            try:
+                report.changed += absorb(payment, state, expire_overdue=self._expire_overdue)
+            except DatabaseError:
+                raise
+            except Exception as error:
+                # One payment that cannot be dealt with must not keep the others waiting.
+                logger.exception("What was answered about payment %s was not applied", payment.pk)
+                report.failed += 1
+                report.errors.append(f"{named(payment)}: {type(error).__name__}")
+                continue
+            report.asked += 1
+            report.missing += state is None
 
     def _states(self, batch: Sequence[Payment]) -> Sequence[RemoteState | None]:
         with self._breaker.asking():
@@ -151,7 +170,6 @@ class Asker:
         """Have a person look at what was refused alone, now that others were answered."""
         for payment, error in self._alone:
             self._report.changed += refused(payment, error)
-            self._blamed.append(payment)
         self._alone.clear()
 
     def leave(self, count: int, reason: Paused | OverRate) -> None:

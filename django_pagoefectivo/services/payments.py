@@ -42,7 +42,7 @@ from .exchanges import ExchangeLog
 from .merchants import chosen_merchant
 from .polling_schedule import next_poll
 from .state_machine import Decision, Fact, decide
-from .sync import expire, ref_of, sync_payment
+from .sync import ask_about, expire, ref_of, sync_payment
 from .transactions import repeated_on_conflict
 from .transitions import (
     API,
@@ -126,7 +126,7 @@ def create_payment(
 
     ``order_reference`` is the shop's own (1 to 64 characters); ``amount``, in the currency's
     major unit (soles or dollars, never cents), a ``Decimal`` or ``int`` above 0 with at most 2
-    decimals; ``expires_at`` an aware datetime, else
+    decimals; ``expires_at`` an aware datetime in the next ten years, else
     ``expires_in`` or the setting ``EXPIRES_IN`` counts from now. ``order`` links any model
     instance, ``user`` the shopper's account, ``request`` tells the shop's own address
     where ``SITE_URL`` is not set. ``merchant`` is a merchant's name; ``None`` or several
@@ -206,14 +206,24 @@ def _reserve(
     """Commit the payment's row, or return the order's open payment instead."""
     deadline = time.monotonic() + sum(config.options_of(payment.merchant).timeout)
     asked = False
+    stays: int | None = None
     while True:
         try:
             existing = repeated_on_conflict(
-                partial(_insert_or_find, payment, wish, config, supersede=supersede, asked=asked),
+                partial(
+                    _insert_or_find,
+                    payment,
+                    wish,
+                    config,
+                    supersede=supersede,
+                    asked=asked,
+                    stays=stays,
+                ),
                 durable=durable,
             )
         except _TermOver as over:
-            _close(over.payment)
+            if not _close(over.payment):
+                stays = over.payment.pk
             continue
         except _InDoubt as doubt:
             asked = True
@@ -230,7 +240,13 @@ def _reserve(
 
 
 def _insert_or_find(
-    payment: Payment, wish: _Order, config: Config, *, supersede: bool, asked: bool
+    payment: Payment,
+    wish: _Order,
+    config: Config,
+    *,
+    supersede: bool,
+    asked: bool,
+    stays: int | None,
 ) -> Payment | None:
     attempts = attempts_of(wish.key)
     for earlier in attempts:
@@ -248,8 +264,8 @@ def _insert_or_find(
             leave_unknown(earlier, supersede)
             break
         overdue = earlier.status == Status.PENDING and earlier.expires_at <= timezone.now()
-        # One that a notification calls paid is no reason for a second code.
-        if overdue and not earlier.is_being_checked:
+        # One that a notification or a query calls paid is no reason for a second code.
+        if overdue and not earlier.is_being_checked and earlier.pk != stays:
             raise _TermOver(earlier)
         if (earlier.amount, earlier.currency) != (wish.amount, wish.currency):
             raise OrderAlreadyOpen(
@@ -266,14 +282,21 @@ def _insert_or_find(
     return None
 
 
-def _close(payment: Payment) -> None:
-    """Make an overdue payment give way: as PagoEfectivo says, else by its term."""
+def _close(payment: Payment) -> bool:
+    """Make an overdue payment give way: as PagoEfectivo says, else by its term.
+
+    Returns whether it did; it stays if PagoEfectivo calls it paid, with money that does not fit.
+    """
+    said = None
     # Without an answer its term is over all the same; should it have been paid, the
     # notification says so.
     with suppress(PagoEfectivoError):
-        sync_payment(payment)
+        said = ask_about(payment)
+    if payment.status == Status.PENDING and said is RemoteStatus.PAID:
+        return False
     if payment.status == Status.PENDING and payment.expires_at <= timezone.now():
         repeated_on_conflict(lambda: expire(read_again(payment)))
+    return True
 
 
 def _transaction_code(reference: str) -> str:

@@ -73,9 +73,10 @@ class Line:
                 for part in self.asker.ask(batch):
                     _plan(part, lease)
                     _take_out(part, unanswered)
-                blamed = self.asker.take_refused()
-                _plan(blamed, lease)
-                _take_out(blamed, unanswered)
+                # Or those that are always refused would be asked about first for ever.
+                refused = self.asker.take_refused()
+                _plan(refused, lease)
+                _take_out(refused, unanswered)
                 del rest[:size]
                 batches += 1
                 self._behind = place

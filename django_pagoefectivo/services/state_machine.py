@@ -42,7 +42,8 @@ _TARGET: dict[RemoteStatus, Status] = {
     RemoteStatus.REFUNDED: Status.REFUNDED,
     RemoteStatus.FAILED: Status.FAILED,
 }
-_LATE = frozenset({Status.EXPIRED, Status.CANCELLED, Status.FAILED})
+#: The ends that give an order up; money that comes afterwards is late.
+GIVEN_UP = frozenset({Status.EXPIRED, Status.CANCELLED, Status.FAILED})
 _WAS_PAID = frozenset({Status.PAID, Status.REFUNDED})
 #: What an open code at PagoEfectivo contradicts: here nobody waits for it any more.
 _CLOSED_BY_SHOP = frozenset({Status.CANCELLED, Status.FAILED})
@@ -136,10 +137,14 @@ def _paid(state: PaymentState, fact: Fact) -> Decision:
             f"{state.operation_number or 'unknown'} before.",
         )
     if fact.amount is None or not fact.currency:
-        return Decision()
+        return Decision(
+            flag=Attention.STATUS_CONFLICT,
+            note=f"PagoEfectivo says that it is paid, and of the sum only: {said}.",
+            mismatch=True,
+        )
     if _differs(state, fact):
         return _mismatch(state, fact, said)
-    late = state.status in _LATE
+    late = state.status in GIVEN_UP
     if state.order_paid:
         return Decision(
             to=Status.PAID,

@@ -72,6 +72,13 @@ def sync_payment(payment: Payment) -> Payment:
     Raises ``RequestRejected``, ``AuthenticationFailed`` or ``GatewayUnavailable``; the
     payment is unchanged then.
     """
+    ask_about(payment)
+    return payment
+
+
+def ask_about(payment: Payment) -> RemoteStatus | None:
+    """``sync_payment``, but returns the status that PagoEfectivo named, ``None`` for none."""
+    state: RemoteState | None = None
     config = get_config()
     options = config.options_of(payment.merchant)
     log = ExchangeLog(config)
@@ -90,7 +97,7 @@ def sync_payment(payment: Payment) -> Payment:
             log.store(payment)
         absorb(payment, state)
     payment.refresh_from_db()
-    return payment
+    return None if state is None else state.status
 
 
 def absorb(payment: Payment, state: RemoteState | None, *, expire_overdue: bool = False) -> bool:
@@ -159,6 +166,13 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
             f"At PagoEfectivo {named(payment)} belongs to {state.transaction_code[:64]}.",
             STATUS_QUERY,
         )
+    if not payment.cip and payment.remote_id and state.remote_id not in ("", payment.remote_id):
+        return flag(
+            payment,
+            Attention.STATUS_CONFLICT,
+            f"Asked about {named(payment)}, PagoEfectivo answered about {state.remote_id[:64]}.",
+            STATUS_QUERY,
+        )
     if state.status is RemoteStatus.UNKNOWN:
         logger.warning(
             "PagoEfectivo says %r about payment %s, which is no status this app knows; "
@@ -172,7 +186,9 @@ def _absorb(stale: Payment, state: RemoteState | None, expire_overdue: bool) -> 
     made, event = apply_state(payment, state, STATUS_QUERY)
     if event is not None and made.to_status:
         settle_waiting(event, made)
-    expired = made.to_status == "" and _expire_if_over(payment, expire_overdue)
+    # What PagoEfectivo calls paid waits for a person, if for nothing else.
+    over = made.to_status == "" and state.status is not RemoteStatus.PAID
+    expired = over and _expire_if_over(payment, expire_overdue)
     return bool(made.to_status or made.decision.flag) or expired
 
 

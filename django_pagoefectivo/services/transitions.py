@@ -22,7 +22,7 @@ from ..models.choices import Source
 from .compiled import Finder
 from .delivery import Told, owe
 from .polling_schedule import next_poll
-from .state_machine import Decision, Fact, PaymentState
+from .state_machine import GIVEN_UP, Decision, Fact, PaymentState
 from .writes import AT_ONCE, Writes
 
 if TYPE_CHECKING:
@@ -165,6 +165,9 @@ def change(
         changes["operation_number"] = decision.operation_number[:64]
     if decision.to is not None:
         changes |= _transition(payment, decision, fact, now)
+    if decision.to in GIVEN_UP:
+        # Not if it is paid, or being checked for it, since it was read.
+        expected["updated_at"] = payment.updated_at
     if decision.flag is not None:
         changes |= {"attention": decision.flag, "attention_note": decision.note}
         # Whoever brings the same news at the same instant begins again and sees it told.

@@ -20,6 +20,8 @@ from ..gateways import Customer
 #: 15 digits, which every supported database keeps exactly.
 LARGEST_AMOUNT = Decimal("9999999999999.99")
 LONGEST_REFERENCE = 64
+#: A deadline beyond it is a slip, and some databases and clocks end soon after.
+LONGEST_TERM = timedelta(days=3653)
 _LONGEST = {
     "email": 254,
     "first_name": 255,
@@ -87,7 +89,7 @@ def valid_currency(currency: object, merchant: Merchant) -> str:
 def valid_expiry(
     expires_at: datetime | None, expires_in: timedelta | None, options: Options
 ) -> datetime:
-    """When the code ends: in whole seconds, aware, in the future."""
+    """When the code ends: in whole seconds, aware, in the next ten years."""
     now = timezone.now()
     if expires_at is not None and expires_in is not None:
         raise InvalidPayment("expires_at", "give either expires_at or expires_in, not both.")
@@ -107,6 +109,8 @@ def valid_expiry(
     expires_at = expires_at.replace(microsecond=0)
     if expires_at <= now:
         raise InvalidPayment("expires_at", f"{expires_at.isoformat()} is in the past.")
+    if expires_at > now + LONGEST_TERM:
+        raise InvalidPayment("expires_at", f"{expires_at.isoformat()} is over ten years ahead.")
     return expires_at
 
 

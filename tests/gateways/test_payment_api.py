@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,9 @@ from django_pagoefectivo.exceptions import (
 )
 from django_pagoefectivo.gateways import CodeRef, Exchange, PaymentGateway, RemoteStatus
 from django_pagoefectivo.gateways.signing import sign
+from django_pagoefectivo.models import Payment
+from django_pagoefectivo.services import sync_payment
+from django_pagoefectivo.testing import make_payment
 
 from .samples import ANA, CHARGE, SECRET_KEY, charge, merchant_at
 from .server import Reply, Request, WireServer, cut
@@ -233,3 +237,21 @@ def test_paid_in_one_field_and_not_in_the_other_is_not_paid(word: str) -> None:
 def test_a_callback_that_cannot_be_used_names_what_is_missing(body: bytes, sentence: str) -> None:
     with pytest.raises(InvalidNotification, match=sentence):
         PaymentGateway.parse_notification(body)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("named", "status"), [("P-77", "paid"), (None, "paid"), ("P-78", "pending")]
+)
+def test_an_answer_about_another_payment_confirms_nothing(
+    named: str | None, status: str, server: WireServer, configure: Callable[..., None]
+) -> None:
+    configure(merchant={"API": "payment", "BASE_URL": server.url, "SERVICE_ID": "1234"})
+    payment = make_payment(cip=None, remote_id="P-77")
+    said = {"status": "PAID", "amount": str(payment.amount), "currency": "PEN"}
+    server.on(BY_PAYMENT, Reply(200, {**said, "paymentId": named} if named else said))
+    sync_payment(payment)
+    row = Payment.objects.get()
+    assert row.status == status
+    assert row.attention == ("" if status == "paid" else "status_conflict")
+    assert row.attention == "" or "P-78" in row.attention_note

@@ -132,23 +132,40 @@ def test_several_refused_codes_in_a_batch(pe: PagoEfectivo) -> None:
 def test_a_service_that_refuses_everything_is_not_asked_about_each_code(
     pe: PagoEfectivo, configure: Callable[..., None]
 ) -> None:
-    """Nothing was answered, so it is no one code's fault: none is flagged, all stay due."""
+    """Nothing was answered, so it is no one code's fault: none is flagged."""
     configure(SEARCH_BATCH_SIZE=50)
     payments = make_due(pe, 200)
     refuse(pe, [str(payment.cip) for payment in payments])
     report = poll().sync
     assert (report.asked, report.failed) == (0, 200)
-    assert report.calls == pe.counts["search"] <= 4 + 20
+    assert report.calls == pe.counts["search"] <= 4 + 24
     assert not Payment.objects.exclude(attention="").exists()
-    assert due() == 200
+    # Those that were asked about alone wait for their next turn.
+    assert due() >= 180
 
 
-def test_one_code_alone_that_is_refused_stays_due(pe: PagoEfectivo) -> None:
+def test_one_code_alone_that_is_refused_is_asked_about_again(pe: PagoEfectivo) -> None:
     (payment,) = make_due(pe, 1)
     refuse(pe, [str(payment.cip)])
     assert poll().sync.failed == 1
-    assert due() == 1
-    assert refresh(payment).attention == ""
+    assert due() == 0
+    row = refresh(payment)
+    assert row.attention == ""
+    assert row.next_poll_at is not None
+
+
+@pytest.mark.parametrize("count", [8, 12, 25, 45])
+def test_many_refused_ones_keep_nobody_waiting_for_long(pe: PagoEfectivo, count: int) -> None:
+    """Those that were due first are not asked about first for ever."""
+    bad = make_due(pe, count)
+    good = make_due(pe, 5, since=30)
+    pay(pe, good)
+    refuse(pe, [str(payment.cip) for payment in bad])
+    for _ in range(8):
+        report = poll().sync
+        assert report.calls <= 70
+    assert {refresh(payment).status for payment in good} == {"paid"}
+    assert {refresh(payment).status for payment in bad} == {"pending"}
 
 
 def test_a_pause_in_the_middle_gives_back_what_was_not_asked(pe: PagoEfectivo) -> None:

@@ -19,6 +19,7 @@ from django.test import Client
 
 from django_pagoefectivo.models import Payment
 from django_pagoefectivo.services import Customer
+from tests.servers import PAID, Call, PagoEfectivo, Reply
 
 SECRET = "test-secret-key-not-real-0123456789abcdef"
 URL = "/pagoefectivo/webhook/"
@@ -189,6 +190,20 @@ def at_once(*works: Callable[[], Any], patience: float = 60) -> list[Any]:
         assert not thread.is_alive(), "a thread hangs"
     close_old_connections()
     return results
+
+
+def say(pe: PagoEfectivo, payment: Payment, **changes: Any) -> None:
+    """Have each status query call ``payment`` paid, with other values; ``None`` leaves one out."""
+
+    def answer(server: PagoEfectivo, call: Call) -> Reply:
+        server.codes[str(payment.cip)].status = PAID
+        status, said = server.do(call)
+        (item,) = said["data"]
+        item.update(changes)
+        said["data"] = [{name: value for name, value in item.items() if value is not None}]
+        return Reply(status, json.dumps(said).encode())
+
+    pe.fail_next("search", *[answer] * 20)
 
 
 def refresh(payment: Payment) -> Payment:

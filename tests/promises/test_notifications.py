@@ -14,13 +14,14 @@ from django.utils import timezone
 from django_pagoefectivo.exceptions import OutcomeUnknown
 from django_pagoefectivo.models import Payment, SignalDelivery, TimelineEntry, WebhookEvent
 from django_pagoefectivo.services import (
+    applying,
     create_payment,
     deliver_due,
     poll,
     sync_payment,
 )
 from django_pagoefectivo.testing import make_payment
-from tests.servers import DELETED, GENERATED, PAID, PagoEfectivo, Reply
+from tests.servers import DELETED, EXPIRED, GENERATED, PAID, PagoEfectivo, Reply
 
 from .kit import CUSTOMER, Probe, body_of, notify, post, refresh
 
@@ -490,6 +491,50 @@ def test_status_query_with_other_money_confirms_nothing(
     assert refresh(payment).status == "pending"
     assert probe.of("payment_confirmed") == []
     assert [h.reason for h in probe.of("payment_flagged")] == ["amount_mismatch"]
+
+
+@pytest.mark.parametrize("says", [PAID, EXPIRED])
+def test_an_older_notification_does_not_undo_that_it_is_being_checked(
+    says: int, pe: PagoEfectivo, configure: Any, probe: Probe
+) -> None:
+    """Out of order: that it expired is news of before it was paid, or the query says so, too."""
+    configure(CONFIRM_WITH_STATUS_QUERY=True)
+    payment = create()
+    notify(payment)
+    assert notify(payment, event="cip.expired").content == b"ignored"
+    row = refresh(payment)
+    assert (row.status, row.is_being_checked) == ("pending", True)
+    assert create().pk == payment.pk, "a second code while the first may be paid"
+    assert probe.of("payment_expired") == []
+    pe.codes[str(payment.cip)].status = says
+    poll()
+    row = refresh(payment)
+    if says == PAID:
+        assert (row.status, row.attention) == ("paid", "")
+        assert len(probe.of("payment_confirmed")) == 1
+    else:
+        assert (row.status, row.attention) == ("pending", "status_conflict")
+
+
+def test_an_expiry_that_races_with_a_check_begins_again(
+    pe: PagoEfectivo, configure: Any, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(CONFIRM_WITH_STATUS_QUERY=True)
+    payment = create()
+    genuine = vars(applying)["decide"]
+    raced: list[bool] = []
+
+    def decide(state: Any, fact: Any) -> Any:
+        decision = genuine(state, fact)
+        if decision.to == "expired" and not raced:
+            raced.append(True)
+            Payment.objects.update(checking_since=timezone.now(), updated_at=timezone.now())
+        return decision
+
+    monkeypatch.setattr(applying, "decide", decide)
+    notify(payment, event="cip.expired")
+    assert raced
+    assert refresh(payment).status == "pending"
 
 
 def test_the_poller_confirms_what_waits_for_a_query(

@@ -23,6 +23,7 @@ from django_pagoefectivo.exceptions import (
 )
 from django_pagoefectivo.models import Payment, TimelineEntry
 from django_pagoefectivo.services import (
+    asking,
     cancel_payment,
     create_payment,
     extend_payment,
@@ -43,7 +44,7 @@ from tests.servers import (
     Reply,
 )
 
-from .kit import CUSTOMER, Probe, at_once, notify, refresh
+from .kit import CUSTOMER, Probe, at_once, notify, refresh, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 HOUR = timedelta(hours=1)
@@ -126,6 +127,46 @@ def test_paid_with_other_money_is_flagged_once(
         sync_payment(payment)
     assert (payment.status, payment.attention) == ("pending", reason)
     assert [h.reason for h in probe.of("payment_flagged")] == [reason]
+
+
+@pytest.mark.parametrize("said", [{"amount": None}, {"currency": None}, {"amount": 1}])
+def test_what_pagoefectivo_calls_paid_does_not_expire(
+    said: dict[str, Any], pe: PagoEfectivo, probe: Probe
+) -> None:
+    """Without its sum nothing is confirmed, and a person sees it."""
+    payment = create(expires_in=HOUR)
+    say(pe, payment, **said)
+    with later(2 * HOUR):
+        Payment.objects.update(next_poll_at=timezone.now())
+        poll()
+        poll()
+    row = refresh(payment)
+    assert (row.status, bool(row.attention)) == ("pending", True)
+    assert probe.of("payment_expired") == probe.of("payment_confirmed") == []
+    assert len(probe.of("payment_flagged")) == 1
+    assert row.next_poll_at is not None
+
+
+def test_one_payment_that_cannot_be_dealt_with_does_not_end_a_pass(
+    pe: PagoEfectivo, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = create(), create(order_reference="A-2")
+    for payment in (first, second):
+        pe.codes[str(payment.cip)].status = PAID
+    genuine: Callable[..., bool] = vars(asking)["absorb"]
+
+    def absorb(payment: Payment, *args: Any, **kwargs: Any) -> bool:
+        if payment.pk == first.pk:
+            raise ArithmeticError("made up")
+        return genuine(payment, *args, **kwargs)
+
+    monkeypatch.setattr(asking, "absorb", absorb)
+    Payment.objects.update(next_poll_at=timezone.now())
+    report = poll().sync
+    assert (report.asked, report.failed) == (1, 1)
+    assert refresh(second).status == "paid"
+    assert "made up" in caplog.text
+    assert str(first.cip) in report.errors[0]
 
 
 @pytest.mark.parametrize(
