@@ -225,6 +225,7 @@ def sync_payments(
                         done += len(part)
                         if answered is not None:
                             answered(part)
+                    asker.take_refused()
                     del rest[: asker.size]
             except (Paused, OverRate) as reason:
                 others = queryset.filter(pk__gt=last, merchant=name).count()
