@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from . import metrics
@@ -72,6 +73,7 @@ _OUTCOMES = {
 _KNOWN_OUTCOMES = frozenset((*_OUTCOMES.values(), *Outcome.values))
 
 
+@sensitive_variables()
 def _take_in(request: HttpRequest, merchant: str | None) -> HttpResponse:
     try:
         config = get_config()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from django.core.cache import BaseCache, caches
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import PagoEfectivoError
 
@@ -63,10 +64,12 @@ class TokenStore:
         self.alias = alias
         self.patience = patience
 
+    @sensitive_variables()
     def get(self, fetch: Callable[[], Token]) -> str:
         """The shared token; ``fetch`` is called by one thread of one process if there is none."""
         return self._read() or self._refresh(None, fetch)
 
+    @sensitive_variables()
     def renew(self, refused: str, fetch: Callable[[], Token]) -> str:
         """A token other than ``refused``."""
         return self._refresh(refused, fetch)

@@ -19,6 +19,7 @@ from typing import Any
 
 import requests
 import urllib3
+from django.views.decorators.debug import sensitive_variables
 from requests.adapters import HTTPAdapter
 
 from .. import __version__, metrics
@@ -120,6 +121,7 @@ class Transport:
         self.secrets = tuple(secrets)
         self.record = record
 
+    @sensitive_variables()
     def send(
         self,
         operation: str,

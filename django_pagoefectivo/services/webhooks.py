@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from ..client_address import is_allowed
 from ..conf import Config, Merchant, get_config
@@ -22,6 +23,7 @@ from .rejections import keep_rejected
 logger = logging.getLogger("django_pagoefectivo.webhook")
 
 
+@sensitive_variables()
 def receive(
     body: bytes,
     headers: Mapping[str, str],
