@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from django.contrib.auth.decorators import login_not_required
@@ -20,11 +19,12 @@ from . import metrics
 from .client_address import client_address
 from .conf import Config, get_config
 from .exceptions import InvalidNotification, NotificationRefused
+from .logs import logger_for
 from .models import Outcome
 from .probing import answer_to_probe
 from .services.webhooks import may_notify, receive
 
-logger = logging.getLogger("django_pagoefectivo.webhook")
+logger = logger_for("django_pagoefectivo.webhook")
 
 LARGEST_BODY = 64 * 1024
 

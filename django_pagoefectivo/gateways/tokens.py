@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -14,8 +13,9 @@ from django.core.cache import BaseCache, caches
 from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import PagoEfectivoError
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.gateway")
+logger = logger_for("django_pagoefectivo.gateway")
 
 #: A token is dropped this long before it ends, so that none expires on its way.
 MARGIN = 120.0
