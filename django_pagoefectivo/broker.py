@@ -7,7 +7,6 @@ left to the sweep, which finds every call that is owed in the database.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -21,7 +20,9 @@ from celery.app import app_or_default
 from kombu import Connection
 from kombu.exceptions import OperationalError
 
-logger = logging.getLogger("django_pagoefectivo.delivery")
+from .logs import logger_for
+
+logger = logger_for("django_pagoefectivo.delivery")
 
 #: Seconds to connect, and to have a message taken.
 PATIENCE = 1.0

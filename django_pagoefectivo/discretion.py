@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from django.http import HttpRequest
@@ -82,14 +83,20 @@ class Discretion:
         if self.whole:
             return text
         try:
-            parsed = json.loads(text)
+            harmless = _harmless(json.loads(text))
         except (ValueError, RecursionError):
             return MASK
-        return self.text(_dump(_harmless(parsed)), payment)
+        return self.text(_dump(harmless), payment)
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """JSON for people; what UTF-8 cannot carry (lone surrogates) stays an escape."""
+    # Indented, the nesting costs more of Python's stack than the parser had to spend.
+    for indent in (2, None):
+        with suppress(RecursionError):
+            text = json.dumps(value, indent=indent, ensure_ascii=False)
+            return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return MASK
 
 
 def _harmless(value: Any, key: str = "data") -> Any:

@@ -8,7 +8,6 @@ was lost.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable
 
@@ -17,12 +16,13 @@ try:
 except ImportError as error:
     raise ImportError("Deliveries by Django's own tasks need Django 6.0 or newer.") from error
 
+from .logs import logger_for
 from .services.delivery import deliver_one
 from .services.jobs import run as run_job
 from .services.polling import poll as run_poll
 from .services.pruning import prune as run_prune
 
-logger = logging.getLogger("django_pagoefectivo.tasks")
+logger = logger_for("django_pagoefectivo.tasks")
 
 #: Seconds in which a backend that took nothing is not asked again by this process.
 PAUSE = 10.0

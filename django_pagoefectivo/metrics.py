@@ -7,10 +7,11 @@ observers the hooks cost a look at an empty tuple; none costs a statement.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-logger = logging.getLogger("django_pagoefectivo.metrics")
+from .logs import logger_for
+
+logger = logger_for("django_pagoefectivo.metrics")
 
 
 class Observer:

@@ -17,6 +17,7 @@ from django.db import DatabaseError
 
 from .conf import get_config
 from .extras import from_extra
+from .logs import logger_for
 from .services.delivery import LEASE, deliver_due, deliver_one, due_ids
 from .services.heartbeat import Duty, beat
 from .services.jobs import due_jobs
@@ -29,7 +30,7 @@ with from_extra("celery", "Deliveries and bulk jobs by Celery need Celery"):
 
     from .broker import publish
 
-logger = logging.getLogger("django_pagoefectivo.tasks")
+logger = logger_for("django_pagoefectivo.tasks")
 
 #: A receiver is interrupted before another worker may take it for dead.
 _RECEIVER_TIME = LEASE - timedelta(seconds=30)

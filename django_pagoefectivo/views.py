@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
 from django.contrib.auth.decorators import login_not_required
@@ -13,17 +12,19 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import RawPostDataException, UnreadablePostError
 from django.utils.cache import add_never_cache_headers
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from . import metrics
 from .client_address import client_address
 from .conf import Config, get_config
 from .exceptions import InvalidNotification, NotificationRefused
+from .logs import logger_for
 from .models import Outcome
 from .probing import answer_to_probe
 from .services.webhooks import may_notify, receive
 
-logger = logging.getLogger("django_pagoefectivo.webhook")
+logger = logger_for("django_pagoefectivo.webhook")
 
 LARGEST_BODY = 64 * 1024
 
@@ -72,6 +73,7 @@ _OUTCOMES = {
 _KNOWN_OUTCOMES = frozenset((*_OUTCOMES.values(), *Outcome.values))
 
 
+@sensitive_variables()
 def _take_in(request: HttpRequest, merchant: str | None) -> HttpResponse:
     try:
         config = get_config()

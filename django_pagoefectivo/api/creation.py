@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework.exceptions import ParseError, ValidationError
 from rest_framework.request import Request
 
@@ -57,6 +58,7 @@ class PaymentCreation:
         self.view = view
         self.request = request
 
+    @sensitive_variables()
     def answer(self) -> tuple[int, dict[str, Any], bool]:
         """HTTP status, body, and whether it was given before to the same key.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,11 +27,12 @@ from ..exceptions import (
     PagoEfectivoError,
     RequestRejected,
 )
+from ..logs import logger_for
 from ..services.idempotency import KeyConflict
 from .problems import RETRY_AFTER, problem
 from .serializers import CustomerSerializer
 
-logger = logging.getLogger("django_pagoefectivo.api")
+logger = logger_for("django_pagoefectivo.api")
 
 _LATER = {"Retry-After": RETRY_AFTER}
 #: What is a problem of its own; the kinds that are not here have a code by their status.

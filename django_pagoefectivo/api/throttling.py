@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from django.core.cache import caches
@@ -11,11 +10,12 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from ..client_address import client_address
 from ..conf import get_config
+from ..logs import logger_for
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
 
-logger = logging.getLogger("django_pagoefectivo.api")
+logger = logger_for("django_pagoefectivo.api")
 
 
 class PaymentThrottle(SimpleRateThrottle):

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from . import sources
 from .merchants import Merchant, read_merchant
@@ -18,6 +19,7 @@ class Config(Options):
     """A view of one ``PAGOEFECTIVO`` dict. Every property raises ``ImproperlyConfigured``
     where its value cannot be used."""
 
+    @sensitive_variables()
     def __init__(self, raw: object) -> None:
         if not isinstance(raw, Mapping):
             raise ImproperlyConfigured(
@@ -28,6 +30,7 @@ class Config(Options):
         super().__init__(raw)
 
     @cached_property
+    @sensitive_variables()
     def _merchants(self) -> Mapping[str, Any]:
         setting = self.raw.get("MERCHANTS")
         if self.merchants_are_elsewhere:
@@ -44,6 +47,7 @@ class Config(Options):
         """Whether ``MERCHANTS`` is a callable or its dotted path."""
         return sources.is_elsewhere(self.raw.get("MERCHANTS"))
 
+    @sensitive_variables()
     def with_newer_merchants(self) -> Config | None:
         """This configuration with merchants that have just been asked for again.
 
@@ -64,6 +68,7 @@ class Config(Options):
         """The configured merchants, in the order of the setting."""
         return tuple(self._merchants)
 
+    @sensitive_variables()
     def merchant(self, name: str) -> Merchant:
         """The merchant called ``name``."""
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from .options import SERVER_WIDE
 from .rules import as_texts, is_base_url, is_bool
@@ -60,6 +61,7 @@ class Merchant:
         return (self.secret_key, *self.secret_key_fallbacks)
 
 
+@sensitive_variables()
 def read_merchant(name: object, raw: object) -> Merchant:
     """The merchant that an entry describes; ``ImproperlyConfigured`` names what is wrong."""
     where = f'PAGOEFECTIVO["MERCHANTS"]["{name}"]'

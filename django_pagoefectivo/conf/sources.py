@@ -7,7 +7,6 @@ notification, of which PagoEfectivo sends just two.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from ..exceptions import MerchantsUnavailable
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.conf")
+logger = logger_for("django_pagoefectivo.conf")
 
 #: Seconds before a callable that failed, or lacked a key or a name, is asked again.
 ASK_AGAIN_AFTER = 5.0

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from django.views.decorators.debug import sensitive_variables
 
 from ..conf import Merchant
 from ..exceptions import NotSupported
@@ -147,6 +149,10 @@ class Exchange:
         return bool(self.error) or (self.http_status or 0) >= 400
 
 
+#: The methods of a gateway that call PagoEfectivo.
+_CALLS = frozenset({"create", "states", "extend", "cancel"})
+
+
 def ignore_exchange(exchange: Exchange) -> None:
     """The recorder of those who keep no exchanges."""
 
@@ -170,6 +176,13 @@ class Gateway:
     can_cancel: ClassVar[bool] = False
     #: How many payments one ``states`` call asks about at the most; ``None``: as set.
     largest_batch: ClassVar[int | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # An error report shows the variables of every frame. Those of a call, and of all that
+        # it calls, hold keys, tokens and the shopper's data, in a shop's own gateway, too.
+        for name in _CALLS & vars(cls).keys():
+            setattr(cls, name, sensitive_variables()(vars(cls)[name]))
 
     merchant: Merchant
     timeout: tuple[float, float] = (3.05, 20)

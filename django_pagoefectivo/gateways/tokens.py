@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from django.core.cache import BaseCache, caches
+from django.views.decorators.debug import sensitive_variables
 
 from ..exceptions import PagoEfectivoError
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.gateway")
+logger = logger_for("django_pagoefectivo.gateway")
 
 #: A token is dropped this long before it ends, so that none expires on its way.
 MARGIN = 120.0
@@ -63,10 +64,12 @@ class TokenStore:
         self.alias = alias
         self.patience = patience
 
+    @sensitive_variables()
     def get(self, fetch: Callable[[], Token]) -> str:
         """The shared token; ``fetch`` is called by one thread of one process if there is none."""
         return self._read() or self._refresh(None, fetch)
 
+    @sensitive_variables()
     def renew(self, refused: str, fetch: Callable[[], Token]) -> str:
         """A token other than ``refused``."""
         return self._refresh(refused, fetch)

@@ -20,14 +20,16 @@ from typing import Any
 
 import requests
 import urllib3
+from django.views.decorators.debug import sensitive_variables
 from requests.adapters import HTTPAdapter
 
 from .. import __version__, metrics
+from ..logs import logger_for
 from .base import Exchange
 from .masking import masker
 from .wire import read_json
 
-logger = logging.getLogger("django_pagoefectivo.gateway")
+logger = logger_for("django_pagoefectivo.gateway")
 
 #: No answer of PagoEfectivo comes near; more is cut and counts as unreadable.
 LARGEST_ANSWER = 4 * 1024 * 1024
@@ -121,6 +123,7 @@ class Transport:
         self.secrets = tuple(secrets)
         self.record = record
 
+    @sensitive_variables()
     def send(
         self,
         operation: str,

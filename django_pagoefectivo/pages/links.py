@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -13,13 +12,14 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from ..conf import Merchant, get_config
+from ..logs import logger_for
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from ..models import Payment
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: Where PagoEfectivo hosts its pages: the domain and all below it.
 PAGOEFECTIVO_HOSTS = ("pagoefectivo.pe", ".pagoefectivo.pe")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -20,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from ..conf import get_config
 from ..exceptions import PagoEfectivoError
+from ..logs import logger_for
 from ..models import Payment
 from ..services import sync_payment
 from ..services.sync import can_sync
@@ -27,7 +27,7 @@ from .card import payment_age, state_of
 from .formats import in_lima
 from .state import next_poll, state_label
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: However often the browser comes back, PagoEfectivo is asked about a payment at most once
 #: in this time.

@@ -8,7 +8,6 @@ cache that is away each question is asked, as if this were not here.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Iterator
@@ -18,8 +17,9 @@ from typing import Any
 from django.core.cache import BaseCache, caches
 
 from ..exceptions import GatewayUnavailable
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.gateway")
+logger = logger_for("django_pagoefectivo.gateway")
 
 #: Unanswered questions in a row before nobody asks for a while.
 LIMIT = 3

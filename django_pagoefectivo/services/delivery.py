@@ -9,7 +9,6 @@ by one process at a time, under a lease.
 from __future__ import annotations
 
 import copy
-import logging
 import random
 import time
 from asyncio import CancelledError
@@ -26,6 +25,7 @@ from django.utils import timezone
 from .. import metrics
 from ..conf import get_config
 from ..gateways.masking import masker
+from ..logs import logger_for
 from ..models import DeliveryState, Payment, SignalDelivery, WebhookEvent
 from ..signals import SIGNALS
 from .claims import is_dead, machine_prefix, own_identity
@@ -36,7 +36,7 @@ from .time_limit import time_limit
 from .transactions import repeated_alone
 from .writes import AT_ONCE, Writes
 
-logger = logging.getLogger("django_pagoefectivo.delivery")
+logger = logger_for("django_pagoefectivo.delivery")
 
 #: A receiver that has not come back by then is taken to be lost with its process.
 LEASE = timedelta(minutes=5)
@@ -278,6 +278,7 @@ def _call(row: SignalDelivery, *, limit: timedelta | None = None) -> bool:
 
     A process of its own gives a ``limit`` after which the receiver is interrupted.
     """
+    failure: BaseException | None = None
     try:
         with time_limit(limit):
             SIGNALS[row.signal].call(
@@ -290,8 +291,12 @@ def _call(row: SignalDelivery, *, limit: timedelta | None = None) -> bool:
                 **row.extra,
             )
     except (Exception, SystemExit, CancelledError) as error:
+        failure = error
+    if failure is not None:
+        # Not in the clause above: should the database be away, the log would show the
+        # receiver's words as the context of that, unmasked.
         _count(row, succeeded=False)
-        _note_failure(row, error)
+        _note_failure(row, failure)
         return False
     _count(row, succeeded=True)
     _note_success(row)

@@ -7,13 +7,14 @@ is claimed once.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import cast
 
 from django.utils.module_loading import import_string
 
-logger = logging.getLogger("django_pagoefectivo.delivery")
+from ..logs import logger_for
+
+logger = logger_for("django_pagoefectivo.delivery")
 
 Publisher = Callable[[Iterable[int]], bool]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -10,8 +9,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from ..conf import get_config
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.jobs")
+logger = logger_for("django_pagoefectivo.jobs")
 
 #: ``BACKGROUND`` → who is told of a new job. Named by path: the library behind it may not be
 #: there, and is loaded in no process that does not use it.

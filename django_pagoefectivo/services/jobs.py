@@ -8,7 +8,6 @@ a job whose process died is taken up again where it stopped, by whoever comes fi
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ..exceptions import InvalidTransition
+from ..logs import logger_for
 from ..models import BulkAct, BulkJob, BulkJobPart, JobState, Payment
 from ..rights import RECONCILE
 from .batches import in_batches
@@ -35,7 +35,7 @@ from .transactions import repeated_alone, repeated_on_conflict
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-logger = logging.getLogger("django_pagoefectivo.jobs")
+logger = logger_for("django_pagoefectivo.jobs")
 
 #: Longer than any one step, which a few calls with their timeouts may take.
 LEASE = timedelta(minutes=10)

@@ -8,14 +8,14 @@ which is better than a payment that nobody asks about.
 
 from __future__ import annotations
 
-import logging
 import time
 
 from django.core.cache import caches
 
 from ..conf import Options
+from ..logs import logger_for
 
-logger = logging.getLogger("django_pagoefectivo.gateway")
+logger = logger_for("django_pagoefectivo.gateway")
 
 _MINUTE = 60
 #: With more places than that each is taken for a part of the minute, so that looking stays

@@ -18,6 +18,7 @@ from uuid import UUID
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, models, router
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from ..conf import Config, get_config
 from ..exceptions import (
@@ -104,6 +105,7 @@ class _InDoubt(Exception):
         self.payment = payment
 
 
+@sensitive_variables()
 def create_payment(
     *,
     order_reference: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from django.utils import timezone
 
 from .. import metrics
 from ..conf import Config, get_config
+from ..logs import logger_for
 from ..models import Attention, Payment, PaymentQuerySet, Status
 from .asking import BATCHES_A_CHUNK, Asker, SyncReport
 from .breaker import Paused
@@ -23,7 +23,7 @@ from .polling_schedule import GIVE_UP
 from .transactions import repeated_on_conflict
 from .unknown_outcomes import flag_unknown_outcomes
 
-logger = logging.getLogger("django_pagoefectivo.polling")
+logger = logger_for("django_pagoefectivo.polling")
 
 #: Payments that are made due together, so that notifications do not wait for them long.
 _PIECE = 1000

@@ -6,7 +6,6 @@ cache, they leave no trace but a log record.
 
 from __future__ import annotations
 
-import logging
 import time
 
 from django.core.cache import caches
@@ -14,9 +13,10 @@ from django.db import Error as DatabaseError
 from django.db import transaction
 
 from ..conf import get_config
+from ..logs import logger_for
 from ..models import Outcome, WebhookEvent
 
-logger = logging.getLogger("django_pagoefectivo.webhook")
+logger = logger_for("django_pagoefectivo.webhook")
 
 KEPT_A_MINUTE = 10
 KEPT_BYTES = 4096

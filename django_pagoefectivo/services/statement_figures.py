@@ -76,10 +76,12 @@ def totals_of(statement: Statement) -> list[DayTotal]:
             gross=Sum("amount"),
             fees=Sum("commission"),
             to_get=Sum("net"),
-            # A payment that was paid twice is sold once.
+            # A payment that was paid twice is sold once, and a line whose codes contradict
+            # its payment is most likely about another one.
             ours=Sum(
                 "payment__paid_amount",
-                filter=Q(payment__status__in=WAS_PAID) & ~Q(state=LineState.PAID_TWICE),
+                filter=Q(payment__status__in=WAS_PAID)
+                & ~Q(state__in=(LineState.PAID_TWICE, LineState.UNKNOWN)),
             ),
         )
         .order_by("day", "currency")

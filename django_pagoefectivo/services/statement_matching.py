@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 
 from ..models import LineState, Payment, StatementLine, Status
+
+#: What people write between the digits of a CIP.
+_AS_WRITTEN = re.compile(r"[\s-]")
 
 WAS_PAID = (Status.PAID, Status.REFUNDED)
 #: States that wait for a person; a refund does only where it disagrees with the payment.
@@ -63,12 +67,8 @@ def compare(
     """
     if payment is None:
         return LineState.UNKNOWN, "No payment has this code."
-    if not by_hand and line.transaction_code and line.cip and payment.cip == line.cip:
-        if payment.transaction_code != line.transaction_code:
-            return (
-                LineState.UNKNOWN,
-                f"CIP {line.cip} belongs to {payment.transaction_code} here.",
-            )
+    if not by_hand and (contradiction := _contradiction(line, payment)):
+        return LineState.UNKNOWN, contradiction
     # What was paid counts: staff may have accepted another amount than was asked for.
     amount = payment.amount
     if payment.status in WAS_PAID and payment.paid_amount is not None:
@@ -83,6 +83,21 @@ def compare(
     if payment.status not in WAS_PAID:
         return LineState.NOT_PAID_HERE, f"Here it is {payment.status}."
     return LineState.MATCHED, ""
+
+
+def _contradiction(line: StatementLine, payment: Payment) -> str:
+    """Why ``line`` may be about another payment though one of its codes is this one's, or ``""``.
+
+    Any other CIP is another code that money was paid on, as it is in a notification.
+    """
+    cip = _AS_WRITTEN.sub("", line.cip)
+    if not cip or not payment.cip:
+        return ""
+    if cip != payment.cip:
+        return f"{payment.transaction_code} has CIP {payment.cip} here, not {line.cip}."
+    if line.transaction_code and payment.transaction_code != line.transaction_code:
+        return f"CIP {line.cip} belongs to {payment.transaction_code} here."
+    return ""
 
 
 def paying_lines(payments: Collection[int]) -> dict[int, StatementLine]:

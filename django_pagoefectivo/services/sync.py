@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.utils import timezone
 from ..conf import get_config
 from ..exceptions import PagoEfectivoError, RequestRejected
 from ..gateways import CodeRef, RemoteState, RemoteStatus, gateway_for
+from ..logs import logger_for
 from ..models import Attention, Outcome, Payment, Status, WebhookEvent
 from .applying import take_unmatched_after_commit
 from .breaker import Breaker
@@ -33,7 +33,7 @@ from .transitions import (
 )
 from .unknown_outcomes import settle_never_made
 
-logger = logging.getLogger("django_pagoefectivo.sync")
+logger = logger_for("django_pagoefectivo.sync")
 
 #: How long a query may go on saying pending after a notification said paid.
 LAG = timedelta(hours=1)

@@ -5,10 +5,10 @@ A genuine one is taken in by ``intake``, before it is answered.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
+from django.views.decorators.debug import sensitive_variables
 
 from ..client_address import is_allowed
 from ..conf import Config, Merchant, get_config
@@ -16,12 +16,14 @@ from ..exceptions import InvalidNotification, MerchantsUnavailable, Notification
 from ..gateways import gateway_class
 from ..gateways.signing import digest as digest_of
 from ..gateways.signing import key_label
+from ..logs import logger_for
 from .intake import Receipt, Received, take_in
 from .rejections import keep_rejected
 
-logger = logging.getLogger("django_pagoefectivo.webhook")
+logger = logger_for("django_pagoefectivo.webhook")
 
 
+@sensitive_variables()
 def receive(
     body: bytes,
     headers: Mapping[str, str],

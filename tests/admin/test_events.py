@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
+from django.core.cache import cache
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -15,6 +16,7 @@ from django_pagoefectivo.exceptions import InvalidTransition
 from django_pagoefectivo.models import Attention, Outcome, Payment, Status, WebhookEvent
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import post
 
 from .conftest import EMAIL, make_event, make_flagged, notes_of, person
 
@@ -91,6 +93,29 @@ def test_the_body_without_the_right_shows_harmless_fields_only(as_role: Any, bod
     html = as_role("boss").get(f"{URL}{event.pk}/change/").content.decode()
     for secret in ("rosa@", "987654321", "Benito", "445566778"):
         assert secret not in html
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"eventType":"cip.paid","data":{"cip":"\\ud800"}}',
+        b'{"eventType":"cip.paid","\\udfff":{"cip":["\\ud83d"]}}',
+        b'"\\udc00"',
+        *(b"[" * depth + b"]" * depth for depth in (300, 480, 700, 950, 2000)),
+        *(b'{"data":' * depth + b"1" + b"}" * depth for depth in (300, 440)),
+    ],
+    ids=lambda body: f"{body[:30]!r} {len(body)}",
+)
+@pytest.mark.parametrize("role", ["viewer", "privy"])
+def test_whatever_a_stranger_posts_can_be_looked_at(as_role: Any, role: str, body: bytes) -> None:
+    # Ten a minute are kept.
+    cache.clear()
+    assert post(body, signature="00").status_code == 403
+    event = WebhookEvent.objects.get()
+    answer = as_role(role).get(f"{URL}{event.pk}/change/")
+    assert answer.status_code == 200
+    if b"ud8" in body:
+        assert "ud8" in answer.content.decode()
 
 
 def test_a_documented_body_is_shown_to_everybody(as_role: Any) -> None:

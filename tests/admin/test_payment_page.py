@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_pagoefectivo.admin import timeline
+from django_pagoefectivo.discretion import Discretion
 from django_pagoefectivo.models import ApiExchange, Outcome, Payment, TimelineEntry
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.testing import make_payment
@@ -174,6 +175,20 @@ def test_personal_data_is_masked_everywhere_without_the_right(as_role: Any) -> N
         assert secret in shown, secret
     history = as_role("boss").get(f"{URL}{payment.pk}/history/").content.decode()
     assert EMAIL not in history
+
+
+@pytest.mark.parametrize("depth", [300, 600, 850])
+def test_metadata_nested_ever_so_deep_is_shown(as_role: Any, depth: int) -> None:
+    nested: Any = "the bottom"
+    for _ in range(depth):
+        nested = [nested]
+    assert "the bottom" in page(as_role("privy"), make_payment(metadata={"shop": nested}))
+
+
+def test_metadata_with_what_utf8_cannot_carry() -> None:
+    """Some databases keep it, and a shop may have written it past the checks."""
+    shown = Discretion(whole=True).metadata(Payment(metadata={"note": "a\ud800"}))
+    assert shown.encode() == b'{\n  "note": "a\\ud800"\n}'
 
 
 def test_buttons_are_offered_by_right_and_state(as_role: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hmac
 import importlib
@@ -12,19 +13,33 @@ import pkgutil
 import re
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.cache import cache
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.test import Client
+from django.utils import timezone
 
 import django_pagoefectivo
 from django_pagoefectivo.discretion import Discretion
-from django_pagoefectivo.exceptions import OutcomeUnknown
+from django_pagoefectivo.exceptions import OutcomeUnknown, PagoEfectivoError
 from django_pagoefectivo.gateways.masking import masker
+from django_pagoefectivo.logs import logger_for, one_line
 from django_pagoefectivo.models import ApiExchange, Payment, WebhookEvent
-from django_pagoefectivo.services import create_payment, poll, sync_payment
+from django_pagoefectivo.services import (
+    cancel_payment,
+    create_payment,
+    extend_payment,
+    poll,
+    sync_payment,
+)
 from django_pagoefectivo.testing import make_payment
+from django_pagoefectivo.testing.captured import listening
 from tests.promises.kit import CUSTOMER, SECRET, URL, body_of, hmac_of, post
 from tests.servers import PagoEfectivo, Reply
 
@@ -105,6 +120,112 @@ def test_a_strange_status_forges_no_log_line(
     caplog.set_level(logging.DEBUG)
     sync_payment(payment)
     assert_one_line_each(caplog)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("status", [400, 401, 500])
+@pytest.mark.parametrize("operation", ["authorize", "create", "search", "extend", "delete"])
+def test_an_answer_forges_no_log_line(
+    operation: str, status: int, pe: PagoEfectivo, caplog: pytest.LogCaptureFixture
+) -> None:
+    payment = create_payment(order_reference="A-1", amount=25, customer=CUSTOMER)
+    Payment.objects.update(next_poll_at=timezone.now())
+    cache.clear()
+    details = [{"code": BREAKS, "field": BREAKS, "message": BREAKS}]
+    body = json.dumps({"code": f"9{BREAKS}", "message": BREAKS, "data": details}).encode()
+    pe.fail_next(operation, *(Reply(status, body) for _ in range(4)))
+    caplog.set_level(logging.DEBUG)
+    for act in (
+        lambda: create_payment(order_reference="A-2", amount=25, customer=CUSTOMER),
+        poll,
+        lambda: Client().get(f"{payment.get_absolute_url()}return/"),
+        lambda: extend_payment(payment),
+        lambda: cancel_payment(payment),
+    ):
+        with suppress(PagoEfectivoError):
+            act()
+    assert_one_line_each(caplog)
+    if status == 400:
+        assert any("payment 7 is paid" in line for line in lines_of(caplog))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("database_is_away", [False, True])
+def test_a_receivers_words_forge_no_log_line(
+    database_is_away: bool, pe: PagoEfectivo, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may hold the shopper's name, which the shopper typed."""
+    shopper = dataclasses.replace(CUSTOMER, first_name=f"Rosa{BREAKS}".replace("\x00", ""))
+    payment = create_payment(order_reference="A-1", amount=25, customer=shopper)
+
+    def no_account(sender: Any, payment: Payment, **kwargs: Any) -> None:
+        raise ValueError(f"no account for {payment.customer_first_name}")
+
+    def away(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and "last_error" in sql and database_is_away:
+            raise OperationalError("the database is away")
+        return execute(sql, params, many, context)
+
+    caplog.set_level(logging.DEBUG)
+    with (
+        listening(no_account, "shop.no_account", ["payment_confirmed"]),
+        connection.execute_wrapper(away),
+    ):
+        assert post(body_of(payment)).status_code == 200
+    for record in caplog.records:
+        # What its own code raised is shown below the line, without the receiver's words.
+        if record.exc_info:
+            assert database_is_away
+            assert "payment 7 is paid" not in str(record.exc_text)
+            record.exc_info = record.exc_text = None
+    assert_one_line_each(caplog)
+    assert any("no account for Rosa" in line for line in lines_of(caplog))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_command_prints_stays_on_its_line(
+    pe: PagoEfectivo, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Cron's mail and log are read as logs are."""
+    create_payment(order_reference="A-1", amount=25, customer=CUSTOMER)
+    Payment.objects.update(next_poll_at=timezone.now())
+    body = json.dumps({"code": "111", "message": BREAKS}).encode()
+    pe.fail_next("search", Reply(400, body))
+    with pytest.raises(CommandError) as refused:
+        call_command("pagoefectivo_poll")
+    assert "payment 7 is paid" in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_every_logger_keeps_its_records_on_their_line() -> None:
+    package = Path(django_pagoefectivo.__file__).parent
+    with_a_logger = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if "getLogger" in path.read_text("utf-8")
+    ]
+    assert with_a_logger == ["logs.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("Señora Ñañez 💸 pays\\n", "Señora Ñañez 💸 pays\\n"),
+        ("a\r\nb\tc", "a\\r\\nb\\tc"),
+        ("\u2028\u2029\x85\x1b[2K", "\\u2028\\u2029\\x85\\x1b[2K"),
+        # What turns the reading direction, and what no stream can encode.
+        ("\u202e\ud800", "\\u202e\\ud800"),
+        ("", ""),
+    ],
+)
+def test_one_line(text: str, line: str) -> None:
+    assert one_line(text) == line
+
+
+def test_a_record_that_cannot_be_formatted_is_the_handlers_business() -> None:
+    logger = logger_for("django_pagoefectivo.tests")
+    record = logger.makeRecord(logger.name, logging.INFO, "", 0, "%d", ("x",), None)
+    assert logger.filter(record)
 
 
 # -- unpacking -------------------------------------------------------------------------

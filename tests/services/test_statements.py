@@ -29,7 +29,7 @@ from django_pagoefectivo.models import (
     Status,
 )
 from django_pagoefectivo.models.payment import order_key_for
-from django_pagoefectivo.services import statement_figures, statements
+from django_pagoefectivo.services import statement_acts, statement_figures, statements
 from django_pagoefectivo.services.statement_columns import (
     read_currency,
     read_date,
@@ -181,6 +181,57 @@ def test_each_line_gets_its_state() -> None:
     unreadable = statement.lines.get(state=LineState.UNREADABLE)
     assert unreadable.problem == "Line 6: 'twenty' is no amount."
     assert (statement.first_day, statement.last_day) == (date(2026, 11, 10),) * 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", ["Pagado", "Devuelto"])
+@pytest.mark.parametrize(
+    ("cip", "code", "problem"),
+    [
+        ("222", "R-CODE-1", "R-CODE-1 has CIP 1001 here, not 222."),
+        ("1002", "R-CODE-1", "CIP 1002 belongs to R-CODE-2 here."),
+        ("1001", "R-CODE-9", "CIP 1001 belongs to R-CODE-1 here."),
+    ],
+)
+def test_a_line_whose_codes_disagree_waits_for_a_person(
+    django_user_model: Any, cip: str, code: str, problem: str, status: str
+) -> None:
+    """Money on another CIP is not this payment's, whatever else the line says."""
+    make(1)
+    make(2)
+    file = csv_file(
+        f"{cip};{code};S/;22,05;10/11/2026 10:00;{status}",
+        headings="CIP;Código de transacción;Moneda;Monto;Fecha de pago;Estado",
+    )
+    statement = load(file)
+    (found,) = statement.lines.all()
+    assert (found.state, found.problem) == (LineState.UNKNOWN, problem)
+    assert statement_figures.waiting(statement.lines.all()).count() == 1
+    if status == "Pagado":
+        (total,) = statement_figures.totals_of(statement)
+        assert total.difference == Decimal("22.05")
+    user = django_user_model.objects.create_user("rosa")
+    assert statement_acts.reconcile_matched(statement, user=user) == (0, True)
+    assert not Payment.objects.filter(reconciled_at__isnull=False).exists()
+    # Somebody who has looked into it has the last word.
+    payment = Payment.objects.get(transaction_code="R-CODE-1")
+    statement_acts.link(found, payment, user=user, seen=found.payment_id)
+    assert found.state == (LineState.MATCHED if status == "Pagado" else LineState.REFUNDED)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("cip", ["1001", "0001001", "10-01", ""])
+def test_a_cip_may_be_written_otherwise(cip: str) -> None:
+    make(1)
+    make(2, cip=None)
+    headings = "CIP;Código de transacción;Moneda;Monto;Fecha de pago"
+    file = csv_file(
+        f"{cip};R-CODE-1;S/;22,05;10/11/2026 10:00",
+        # A contract whose payments have no CIP here.
+        "555;R-CODE-2;S/;22,05;10/11/2026 10:00",
+        headings=headings,
+    )
+    assert states(load(file)) == [LineState.MATCHED, LineState.MATCHED]
 
 
 @pytest.mark.django_db

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from ...exceptions import InvalidTransition
 from ...gateways.wire import LIMA
+from ...logs import one_line
 from ...models import BulkJob, JobState
 from ...rights import RECONCILE
 from ...services import jobs
@@ -145,7 +146,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{job.done} done, {job.failed} not done, {job.total} in all.")
         named = jobs.failures_of(job, _NAMED)
         for payment, problem in named:
-            self.stdout.write(f"  {payment}: {problem}" if payment else f"  {problem}")
+            self.stdout.write("  " + one_line(f"{payment}: {problem}" if payment else problem))
         if job.failed > len(named):
             self.stdout.write("The job's page in the admin names them all.")
 

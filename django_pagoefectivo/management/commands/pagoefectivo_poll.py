@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from ...logs import one_line
 from ...services.polling import poll
 
 
@@ -46,5 +47,5 @@ class Command(BaseCommand):
         if sync.errors:
             raise CommandError(
                 f"{sync.failed} payments could not be asked about; the next pass tries again. "
-                + " ".join(dict.fromkeys(sync.errors))
+                + " ".join(map(one_line, dict.fromkeys(sync.errors)))
             )
