@@ -20,6 +20,8 @@ from ..gateways import Customer
 #: 15 digits, which every supported database keeps exactly.
 LARGEST_AMOUNT = Decimal("9999999999999.99")
 LONGEST_REFERENCE = 64
+#: Objects and arrays within each other; MariaDB keeps no more than one more.
+DEEPEST_METADATA = 30
 _LONGEST = {
     "email": 254,
     "first_name": 255,
@@ -129,11 +131,15 @@ def valid_customer(customer: object) -> Customer:
 
 
 def valid_metadata(metadata: object) -> dict[str, Any]:
-    """A dict that JSON can keep."""
+    """A dict that JSON can keep, nested ``DEEPEST_METADATA`` deep at the most."""
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
         raise InvalidPayment("metadata", f"must be a dict, not {type(metadata).__name__}.")
+    if _is_deeper(metadata, DEEPEST_METADATA):
+        raise InvalidPayment(
+            "metadata", f"is nested more than {DEEPEST_METADATA} levels deep; flatten it."
+        )
     try:
         text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -142,3 +148,17 @@ def valid_metadata(metadata: object) -> dict[str, Any]:
     if "\\u0000" in text:
         raise InvalidPayment("metadata", "has NUL characters, which cannot be stored.")
     return metadata
+
+
+def _is_deeper(outermost: dict[Any, Any], most: int) -> bool:
+    """Whether more than ``most`` containers lie within each other, the outermost included."""
+    level: dict[int, Any] = {id(outermost): outermost}
+    for _ in range(most):
+        # By identity, so that one which contains itself many times stays one.
+        level = {
+            id(item): item
+            for container in level.values()
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list | tuple)
+        }
+    return bool(level)
