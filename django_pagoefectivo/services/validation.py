@@ -20,6 +20,9 @@ from ..gateways import Customer
 #: 15 digits, which every supported database keeps exactly.
 LARGEST_AMOUNT = Decimal("9999999999999.99")
 LONGEST_REFERENCE = 64
+#: What is in the year after it may be in the year 10000 elsewhere. PostgreSQL keeps such a
+#: moment, and then the row cannot be read.
+LAST_YEAR = 9998
 #: Objects and arrays within each other; MariaDB keeps no more than one more.
 DEEPEST_METADATA = 30
 _LONGEST = {
@@ -93,6 +96,7 @@ def valid_expiry(
     now = timezone.now()
     if expires_at is not None and expires_in is not None:
         raise InvalidPayment("expires_at", "give either expires_at or expires_in, not both.")
+    field = "expires_in" if expires_at is None else "expires_at"
     if expires_at is None:
         term = options.expires_in if expires_in is None else expires_in
         if not isinstance(term, timedelta) or term <= timedelta(0):
@@ -104,6 +108,10 @@ def valid_expiry(
     if not isinstance(expires_at, datetime) or timezone.is_naive(expires_at):
         raise InvalidPayment(
             "expires_at", f"{expires_at!r} has no time zone; give an aware datetime."
+        )
+    if expires_at.year > LAST_YEAR:
+        raise InvalidPayment(
+            field, f"{expires_at.isoformat()} is too far ahead; the last year is {LAST_YEAR}."
         )
     # The wire has whole seconds.
     expires_at = expires_at.replace(microsecond=0)

@@ -10,7 +10,7 @@ from django.contrib.messages import get_messages
 from django_pagoefectivo.models import Payment, Statement
 from django_pagoefectivo.testing import make_payment
 
-from .conftest import notes_of
+from .conftest import Pago, notes_of
 
 BASE = "/admin/pagoefectivo/"
 pytestmark = pytest.mark.django_db
@@ -113,3 +113,25 @@ def test_an_action_across_all_does_not_look_at_the_boxes(admin_client: Any) -> N
     )
     assert answer.status_code == 200
     assert not Payment.objects.filter(reconciled_at__isnull=False).exists()
+
+
+@pytest.mark.parametrize("deadline", ["9999-12-31T23:59", "9999-12-31T18:58", "0001-01-01T00:00"])
+def test_a_deadline_at_the_calendars_end_is_refused_before_any_call(
+    admin_client: Any, pago: Pago, deadline: str
+) -> None:
+    payment = make_payment()
+    pago.knows(payment)
+    one = admin_client.post(
+        f"{BASE}payment/{payment.pk}/act/extend/", {"expires_at": deadline}, follow=True
+    )
+    many = {"action": "extend_payments", "_selected_action": payment.pk, "confirmed": "yes"}
+    all_of_them = admin_client.post(
+        f"{BASE}payment/", {**many, "pks": payment.pk, "expires_at": deadline}, follow=True
+    )
+    sentence = "must be in the future" if deadline.startswith("0") else "too far ahead"
+    for answer in (one, all_of_them):
+        assert answer.status_code == 200
+        assert sentence in answer.content.decode()
+    expires_at = payment.expires_at
+    payment.refresh_from_db()
+    assert (payment.expires_at, pago.calls) == (expires_at, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ from django_pagoefectivo.exceptions import (
     PagoEfectivoError,
     RequestRejected,
 )
+from django_pagoefectivo.gateways.wire import LIMA
 from django_pagoefectivo.models import ApiExchange, Payment
 from django_pagoefectivo.services import Customer, create_payment, poll
 from django_pagoefectivo.services.validation import DEEPEST_METADATA
@@ -115,6 +116,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("expires_in", {"expires_in": timedelta.max}),
     ("expires_at", {"expires_at": datetime(2099, 1, 1)}),  # noqa: DTZ001
     ("expires_at", {"expires_at": "2099-01-01"}),
+    ("expires_at", {"expires_at": datetime(9999, 12, 31, 23, 59, tzinfo=LIMA)}),
+    ("expires_at", {"expires_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)}),
+    ("expires_in", {"expires_in": datetime(9999, 12, 31, tzinfo=UTC) - timezone.now()}),
     ("metadata", {"metadata": [1]}),
     ("metadata", {"metadata": {"when": object()}}),
     ("metadata", {"metadata": {"x": float("nan")}}),
