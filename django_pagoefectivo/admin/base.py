@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from ..rights import PERSONAL_DATA, RECONCILE, may
+from .keys import key_of
 from .paging import BoundedChangeList, BoundedPaginator
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _M = TypeVar("_M", bound=Model)
 #: Django's words, in Django's own catalogues.
 _BOX_LABEL = "Select this object for an action - {}"
+_NOTHING_CHOSEN = (
+    "Items must be selected in order to perform actions on them. No items have been changed."
+)
 
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin
@@ -102,7 +106,8 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        found = rows.filter(pk=object_id).first() if object_id.isdecimal() else None
+        key = key_of(object_id)
+        found = None if key is None else rows.filter(pk=key).first()
         if found is None:
             raise Http404
         return found
@@ -114,9 +119,9 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Search for the term as a whole."""
+        """Search for the term as a whole, in a list that has a search box."""
         term = search_term.strip().replace("\x00", "")
-        if term:
+        if term and self.get_search_fields(request):
             email = may(request, PERSONAL_DATA)
             queryset = queryset.filter(self.lookup_for(term, email=email))
         return queryset, False
@@ -131,6 +136,17 @@ class ReadOnlyAdmin(_ModelAdmin[_M]):
         whole = may(request, PERSONAL_DATA) and self.search_help_personal
         changelist.search_help_text = str(self.search_help_personal if whole else self.search_help)
         return changelist
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Carry an action out; none on boxes that the list has not."""
+        across = request.POST.get("select_across", "0") not in ("", "0")
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not across and any(key_of(key) is None for key in chosen):
+            messages.warning(request, translation.gettext(_NOTHING_CHOSEN))
+            return None
+        return super().response_action(request, queryset, *args, **kwargs)
 
     # An action commits row by row: under ATOMIC_REQUESTS the last failure would undo what
     # PagoEfectivo was told about the others.

@@ -29,6 +29,7 @@ from ..services import jobs
 from ..services.bulk_acts import MANY_ACTS, Tally
 from ..services.job_starters import has_background
 from ..services.selection import Selection
+from .keys import key_of
 from .paging import bounded_count
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def run(
     """
     confirmed = request.POST.get("confirmed") == "yes"
     form = bulk.form(request.POST if confirmed else None)
-    if confirmed and (upto := _number(request.POST.get("upto", ""))) is not None:
+    if confirmed and (upto := key_of(request.POST.get("upto", ""))) is not None:
         return _background(admin, request, chosen.filter(pk__lte=upto), bulk, form)
     if confirmed:
         pks = _confirmed_pks(request)
@@ -118,13 +119,9 @@ def run(
 # -- at most a thousand ----------------------------------------------------------------------
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
 def _confirmed_pks(request: HttpRequest) -> list[int]:
     # One field for all of them: Django refuses requests with too many fields.
-    listed = map(_number, request.POST.get("pks", "").split(",")[:MOST])
+    listed = map(key_of, request.POST.get("pks", "").split(",")[:MOST])
     return [pk for pk in listed if pk is not None]
 
 

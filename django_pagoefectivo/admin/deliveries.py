@@ -31,9 +31,11 @@ class StillFailing(InvalidTransition):
 
 def _retry(delivery: SignalDelivery, user: User, data: Mapping[str, Any]) -> str:
     if not staff.retry(delivery, user=user):
+        # Empty where another process told the receiver once this one's lease was over.
+        error = delivery.last_error.partition("\n")[0]
         raise StillFailing(
             gettext("%(receiver)s failed again: %(error)s")
-            % {"receiver": delivery.receiver, "error": delivery.last_error.splitlines()[0]}
+            % {"receiver": delivery.receiver, "error": error}
         )
     return gettext("%s was told.") % delivery.receiver
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 MOST_ROWS = 10_000
@@ -37,6 +39,13 @@ class BoundedPaginator(_Paginator):
 
 class BoundedChangeList(ChangeList):
     """Sorts by the columns of ``sortable_by`` only; Django just hides the others' links."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Django's; for a value that PostgreSQL refuses the whole list, as for any wrong one."""
+        given = self.get_filters_params().values()
+        if any("\x00" in value for values in given for value in values):
+            raise IncorrectLookupParameters
+        return super().get_filters(request)
 
     def get_ordering_field(self, field_name: Any) -> Any:
         """What to sort by for a column; ``None`` if it cannot be sorted by."""

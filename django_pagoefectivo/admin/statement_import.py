@@ -156,7 +156,7 @@ class StatementImport(ReadOnlyAdmin[Statement]):
         columns = {
             name: heading
             for name in FIELDS
-            if (heading := request.POST.get(PREFIX + name, "").strip())
+            if (heading := request.POST.get(PREFIX + name, "").replace("\x00", "").strip())
         }
         chosen = any(PREFIX + name in request.POST for name in FIELDS)
         if chosen and not is_enough(columns):

@@ -32,6 +32,7 @@ from .dashboard import DashboardPages
 from .exports import offer
 from .filters import MerchantFilter
 from .formatting import NOTHING, badge, lima, money
+from .keys import key_of
 from .paging import bounded_count
 from .statement_import import StatementImport
 from .statement_lines import VIEW
@@ -137,8 +138,8 @@ class StatementAdmin(DashboardPages[Statement], StatementImport):
             raise PermissionDenied
         after = request.GET.get("after", "")
         rows = paid_but_not_in(statement).order_by("pk")
-        if after.isascii() and after.isdigit() and len(after) < 19:
-            rows = rows.filter(pk__gt=int(after))
+        if (key := key_of(after)) is not None:
+            rows = rows.filter(pk__gt=key)
         found = list(rows[: _MISSING_PAGE + 1])
         shown = found[:_MISSING_PAGE]
         context = {

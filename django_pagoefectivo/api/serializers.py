@@ -8,7 +8,9 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 
+from ..exceptions import InvalidPayment
 from ..services import Customer
+from ..services.validation import valid_metadata
 from .fields import (
     AmountField,
     MomentField,
@@ -77,6 +79,13 @@ class FreePaymentSerializer(TermSerializer):
     merchant = TextField(max_length=50, required=False)
     metadata = serializers.DictField(required=False)
     supersede = SwitchField(required=False)
+
+    def validate_metadata(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """What ``create_payment`` takes, before anything else reads through it."""
+        try:
+            return valid_metadata(metadata)
+        except InvalidPayment as error:
+            raise serializers.ValidationError(error.message) from None
 
 
 class EmptySerializer(StrictSerializer):

@@ -175,13 +175,13 @@ def _is_due(now: datetime) -> Q:
     return Q(due_at__lte=now) | too_late | never_tried
 
 
-def retry_now(delivery: SignalDelivery) -> bool:
+def retry_now(delivery: SignalDelivery) -> bool | None:
     """Call the receiver of one pending ``delivery`` now; whether it succeeded.
 
-    Returns ``False`` too where another process is on it or it is done already.
+    ``None`` where nothing was called: another process is on it, or it is done already.
     """
     claimed = _claim(delivery.pk, Q(claimed_by="") | Q(due_at__lte=timezone.now()))
-    return claimed is not None and _call(claimed)
+    return None if claimed is None else _call(claimed)
 
 
 def _claims(

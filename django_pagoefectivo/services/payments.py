@@ -131,7 +131,8 @@ def create_payment(
     decimals; ``expires_at`` an aware datetime in the next ten years, else
     ``expires_in`` or the setting ``EXPIRES_IN`` counts from now. ``order`` links any model
     instance, ``user`` the shopper's account, ``request`` tells the shop's own address
-    where ``SITE_URL`` is not set. ``merchant`` is a merchant's name; ``None`` or several
+    where ``SITE_URL`` is not set. ``metadata`` is a dict that JSON can keep, nested at most 30
+    levels deep. ``merchant`` is a merchant's name; ``None`` or several
     names leave it to the currency, which just one of them may take.
 
     While a payment of the order is open, the same amount and currency return it. If

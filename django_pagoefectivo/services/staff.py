@@ -395,10 +395,9 @@ def retry(delivery: SignalDelivery, *, user: User) -> bool:
     Raises ``AlreadyDone`` if it was told before and ``InvalidTransition`` if another
     process is just telling it.
     """
-    attempts = delivery.attempts
     succeeded = retry_now(delivery)
     delivery.refresh_from_db()
-    if not succeeded and delivery.attempts == attempts:
+    if succeeded is None:
         if delivery.state == DeliveryState.DONE:
             raise AlreadyDone(_who_told(delivery), payment=delivery.payment)
         raise InvalidTransition(

@@ -107,6 +107,9 @@ _DATE_FORMS = (
     "%d/%m/%Y %I:%M %p",
 )
 LARGEST_AMOUNT = Decimal("9999999999999.99")
+#: The years in which anything can have been paid; others are slips, and the calendar's ends
+#: cannot be told in another time zone.
+FIRST_YEAR, LAST_YEAR = 2000, 2099
 
 
 def plain(text: object) -> str:
@@ -185,17 +188,28 @@ def _as_decimal(text: str) -> Decimal | None:
 
 
 def read_date(value: object) -> datetime | None:
-    """A date in a form common in Peru (day first) or ISO, as aware UTC; Lima time if unsaid."""
+    """A date in a form common in Peru (day first) or ISO, as aware UTC; Lima time if unsaid.
+
+    ``None`` for what is no date and for one before ``FIRST_YEAR`` or after ``LAST_YEAR``.
+    """
+    moment = _moment(value)
+    if moment is None or not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return None
+    return moment.astimezone(UTC)
+
+
+def _moment(value: object) -> datetime | None:
+    """What a cell says, aware, of any year."""
     if isinstance(value, datetime):
-        return (value.replace(tzinfo=LIMA) if value.tzinfo is None else value).astimezone(UTC)
+        return value.replace(tzinfo=LIMA) if value.tzinfo is None else value
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=LIMA).astimezone(UTC)
+        return datetime(value.year, value.month, value.day, tzinfo=LIMA)
     text = " ".join(str(value or "").replace("a. m.", "AM").replace("p. m.", "PM").split())
     if not text:
         return None
     for form in _DATE_FORMS:
         try:
-            return datetime.strptime(text, form).replace(tzinfo=LIMA).astimezone(UTC)
+            return datetime.strptime(text, form).replace(tzinfo=LIMA)
         except ValueError:
             continue
     return read_moment(text)

@@ -26,7 +26,13 @@ DELIMITERS = ";,\t|"
 LONGEST_LINE = 64 * 1024
 #: What an XLSX may unpack to; a bomb is some kilobytes that unpack to gigabytes.
 LARGEST_UNPACKED = 512 * 1024 * 1024
+#: The last row that spreadsheets have. A row may claim any number, and the ones left out
+#: before it are made up one by one.
+LAST_ROW = 1_048_576
+#: Columns of an XLSX. One cell in the last column there is makes up all those before it.
+WIDEST = 256
 _CHUNK = 1024 * 1024
+_NUL = "The file is no table: it holds NUL bytes."
 
 
 class StatementError(ValueError):
@@ -71,7 +77,7 @@ def _encoding(file: IO[bytes]) -> str:
     try:
         while chunk := file.read(_CHUNK):
             if b"\x00" in chunk:
-                raise StatementError("The file is no table: it holds NUL bytes.")
+                raise StatementError(_NUL)
             decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -108,6 +114,8 @@ def _utf_16_lines(file: IO[bytes]) -> Iterator[str]:
     text = io.TextIOWrapper(file, "utf-16", errors="replace", newline="")
     try:
         while line := text.readline(LONGEST_LINE + 1):
+            if "\x00" in line:
+                raise StatementError(_NUL)
             yield line
     finally:
         # The file belongs to the caller; the wrapper must not close it.
@@ -176,7 +184,21 @@ def _xlsx_rows(file: IO[bytes]) -> Iterator[Row]:
         # What the sheet says of its size may be a lie that makes every row enormous.
         sheet.reset_dimensions()
         for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+            _refuse_beyond(number, len(cells))
             if any(cell not in (None, "") for cell in cells):
                 yield Row(number, cells)
     finally:
         book.close()
+
+
+def _refuse_beyond(row: int, width: int) -> None:
+    if row > LAST_ROW:
+        raise StatementError(
+            f"The sheet goes on behind row {LAST_ROW}, the last one that a sheet can have. Save "
+            "it as CSV."
+        )
+    if width > WIDEST:
+        raise StatementError(
+            f"Row {row} of the sheet has {width} columns, more than {WIDEST}. Delete those that "
+            "are not part of the report, also empty ones, or save it as CSV."
+        )

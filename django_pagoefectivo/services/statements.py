@@ -29,6 +29,8 @@ from ..models import (
 from .batches import in_batches
 from .statement_columns import (
     FIELDS,
+    FIRST_YEAR,
+    LAST_YEAR,
     is_enough,
     mapped,
     read_currency,
@@ -107,7 +109,8 @@ def import_statement(
 ) -> Statement:
     """Import ``file`` and return its statement, the earlier one if it is known already.
 
-    ``columns`` is remembered for the merchant's next file. ``progress`` is told how many
+    ``columns`` is remembered for the merchant's next file, as far as this one has them.
+    ``progress`` is told how many
     lines have been read. Raises ``StatementError``, and nothing is written then.
     """
     digest = _file_digest(file)
@@ -125,7 +128,7 @@ def import_statement(
         merchant=merchant, file_name=file_name[-255:], file_digest=digest, uploaded_by=user
     )
     try:
-        _import(rows, layout, columns, statement, progress)
+        _import(rows, layout, _by_hand(found, columns), statement, progress)
     except IntegrityError:
         # Somebody else imported the same file at the same time.
         if known := _known(merchant, digest):
@@ -161,10 +164,16 @@ def _flag_twice(statement: Statement, line: StatementLine) -> bool:
     return flag(read_again(line.payment), Attention.DUPLICATE_PAYMENT, note, _STATEMENT)
 
 
+def _by_hand(found: Preview, columns: Mapping[str, str] | None) -> dict[str, str]:
+    """Of the columns chosen by hand those that the file has, in its own words."""
+    chosen = mapped(found.headings, columns or {})
+    return {name: found.headings[at] for name, at in chosen.items()}
+
+
 def _import(
     rows: Iterator[Row],
     layout: Mapping[str, int],
-    columns: Mapping[str, str] | None,
+    columns: Mapping[str, str],
     statement: Statement,
     progress: Callable[[int], None] | None,
 ) -> None:
@@ -291,7 +300,9 @@ def _line(
     if amount is None:
         problems.append(f"{str(cells['amount'] or '')[:40]!r} is no amount")
     if cells["paid_at"] and line.paid_at is None:
-        problems.append(f"{str(cells['paid_at'])[:40]!r} is no date")
+        problems.append(
+            f"{str(cells['paid_at'])[:40]!r} is no date from {FIRST_YEAR} to {LAST_YEAR}"
+        )
     if cells["currency"] and not line.currency:
         problems.append(f"{str(cells['currency'])[:20]!r} is no currency known here")
     if problems:

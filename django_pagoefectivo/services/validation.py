@@ -22,6 +22,8 @@ LARGEST_AMOUNT = Decimal("9999999999999.99")
 LONGEST_REFERENCE = 64
 #: A deadline beyond it is a slip, and some databases and clocks end soon after.
 LONGEST_TERM = timedelta(days=3653)
+#: Objects and arrays within each other; MariaDB keeps no more than one more.
+DEEPEST_METADATA = 30
 _LONGEST = {
     "email": 254,
     "first_name": 255,
@@ -93,6 +95,7 @@ def valid_expiry(
     now = timezone.now()
     if expires_at is not None and expires_in is not None:
         raise InvalidPayment("expires_at", "give either expires_at or expires_in, not both.")
+    field = "expires_in" if expires_at is None else "expires_at"
     if expires_at is None:
         term = options.expires_in if expires_in is None else expires_in
         if not isinstance(term, timedelta) or term <= timedelta(0):
@@ -110,7 +113,7 @@ def valid_expiry(
     if expires_at <= now:
         raise InvalidPayment("expires_at", f"{expires_at.isoformat()} is in the past.")
     if expires_at > now + LONGEST_TERM:
-        raise InvalidPayment("expires_at", f"{expires_at.isoformat()} is over ten years ahead.")
+        raise InvalidPayment(field, f"{expires_at.isoformat()} is over ten years ahead.")
     return expires_at
 
 
@@ -133,11 +136,15 @@ def valid_customer(customer: object) -> Customer:
 
 
 def valid_metadata(metadata: object) -> dict[str, Any]:
-    """A dict that JSON can keep."""
+    """A dict that JSON can keep, nested ``DEEPEST_METADATA`` deep at the most."""
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
         raise InvalidPayment("metadata", f"must be a dict, not {type(metadata).__name__}.")
+    if _is_deeper(metadata, DEEPEST_METADATA):
+        raise InvalidPayment(
+            "metadata", f"is nested more than {DEEPEST_METADATA} levels deep; flatten it."
+        )
     try:
         text = json.dumps(metadata, allow_nan=False, ensure_ascii=False)
         text.encode()
@@ -146,3 +153,17 @@ def valid_metadata(metadata: object) -> dict[str, Any]:
     if "\\u0000" in text:
         raise InvalidPayment("metadata", "has NUL characters, which cannot be stored.")
     return metadata
+
+
+def _is_deeper(outermost: dict[Any, Any], most: int) -> bool:
+    """Whether more than ``most`` containers lie within each other, the outermost included."""
+    level: dict[int, Any] = {id(outermost): outermost}
+    for _ in range(most):
+        # By identity, so that one which contains itself many times stays one.
+        level = {
+            id(item): item
+            for container in level.values()
+            for item in (container.values() if isinstance(container, dict) else container)
+            if isinstance(item, dict | list | tuple)
+        }
+    return bool(level)

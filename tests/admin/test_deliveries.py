@@ -12,6 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from django_pagoefectivo.models import ApiExchange, DeliveryState, SignalDelivery
+from django_pagoefectivo.services import staff
+from django_pagoefectivo.services.delivery import retry_now
 from django_pagoefectivo.signals import payment_confirmed
 from django_pagoefectivo.testing import make_payment
 
@@ -88,6 +90,28 @@ def test_a_delivery_that_another_process_works_on_is_left_alone(
     delivery = make_failing(claimed_by="elsewhere:1:1")
     assert "Another process is just telling" in said(retry(as_role("clerk"), delivery))
     assert shop["calls"] == 0
+
+
+@pytest.mark.parametrize("ends", [DeliveryState.PENDING, DeliveryState.DONE])
+def test_a_delivery_that_another_process_takes_just_now_is_left_alone(
+    as_role: Any, shop: dict[str, Any], monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    delivery = make_failing(attempts=0, last_error="")
+    row = SignalDelivery.objects.filter(pk=delivery.pk)
+
+    def after_another(delivery: SignalDelivery) -> bool | None:
+        done = ends == DeliveryState.DONE
+        row.update(state=ends, claimed_by="" if done else "elsewhere:1:1", attempts=1)
+        return retry_now(delivery)
+
+    monkeypatch.setattr(staff, "retry_now", after_another)
+    sentence = {
+        DeliveryState.PENDING: "Another process is just telling",
+        DeliveryState.DONE: "shop.receivers.on_paid was told",
+    }
+    assert sentence[DeliveryState(ends)] in said(retry(as_role("clerk"), delivery))
+    assert shop["calls"] == 0
+    assert notes_of(delivery.payment) == []
 
 
 def test_a_receiver_that_is_gone_is_a_sentence(as_role: Any) -> None:

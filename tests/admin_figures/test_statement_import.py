@@ -292,3 +292,22 @@ def test_only_old_uploads_are_purged(uploads: Path) -> None:
     assert fresh.name in names
     assert "something-else" in names
     assert len(names) == 3
+
+
+@pytest.mark.parametrize("date", ["31/12/9999 23:59", "01/01/0001"])
+def test_a_date_no_calendar_has_is_its_lines_fault(as_role: Any, date: str) -> None:
+    client = as_role("clerk")
+    answer = upload(client, csv(line(1).replace("10/11/2026 10:00", date), line(2)))
+    assert answer.status_code == 200
+    assert f"Line 2: &#x27;{date}&#x27; is no date" in answer.content.decode()
+    go_on(client, answer)
+    assert Statement.objects.get().line_count == 2
+
+
+def test_a_column_with_a_nul_is_none(as_role: Any) -> None:
+    client = as_role("clerk")
+    asked = upload(client, csv(line(1)))
+    chosen = {"cip": "C\0IP", "amount": "Monto", "net": "x\0y"}
+    answer = go_on(client, asked, **chosen)
+    assert said(answer) == ["1 line was imported."]
+    assert StatementMapping.objects.get().columns == {"cip": "CIP", "amount": "Monto"}

@@ -15,7 +15,9 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from django_pagoefectivo.models import Payment
+from django_pagoefectivo.services.validation import DEEPEST_METADATA
 from django_pagoefectivo.testing import make_payment
+from tests.promises.kit import nested
 from tests.servers import PagoEfectivo, Reply
 from tests.shop.models import Order
 
@@ -214,6 +216,8 @@ def test_an_order_that_is_paid_or_open_otherwise(
         ({"expires_in": 60, "expires_at": "2999-01-01T00:00:00Z"}, "expires_in", "invalid"),
         ({"metadata": [1]}, "metadata", "not_a_dict"),
         ({"metadata": {"a": "\x00"}}, "metadata", "invalid"),
+        ({"metadata": nested(DEEPEST_METADATA + 1)}, "metadata", "invalid"),
+        ({"metadata": nested(500)}, "metadata", "invalid"),
         ({"supersede": "yes"}, "supersede", "invalid"),
         ({"amuont": "1"}, "amuont", "unknown"),
     ],
@@ -221,7 +225,9 @@ def test_an_order_that_is_paid_or_open_otherwise(
 def test_what_is_wrong_is_told_by_field(
     wrong: dict[str, Any], field: str, code: str, staff: APIClient, pe: PagoEfectivo
 ) -> None:
-    assert errors_of(staff.post(PAYMENTS, {**body(), **wrong})).get(field) == code
+    for headers in ({}, {"Idempotency-Key": "a-key"}):
+        answer = staff.post(PAYMENTS, {**body(), **wrong}, headers=headers)
+        assert errors_of(answer).get(field) == code
     assert not pe.calls
     assert not Payment.objects.exists()
 

@@ -275,3 +275,11 @@ def raise_behind_the_view(get_response: Callable[[Any], HttpResponse]) -> Callab
         raise RuntimeError("something else broke")
 
     return middleware
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """An object within an object, ``levels`` of them."""
+    whole: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        whole = {"a": whole}
+    return whole

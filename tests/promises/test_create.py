@@ -35,12 +35,13 @@ from django_pagoefectivo.services import (
     extend_payment,
     poll,
 )
+from django_pagoefectivo.services.validation import DEEPEST_METADATA
 from django_pagoefectivo.testing import make_payment
 from django_pagoefectivo.testing.captured import listening
 from tests.servers import PAID, PagoEfectivo, Reply
 from tests.shop.models import Order
 
-from .kit import CUSTOMER, Probe, at_once, notify, refresh, say
+from .kit import CUSTOMER, Probe, at_once, nested, notify, refresh, say
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -53,6 +54,13 @@ def create(**kwargs: Any) -> Payment:
 
 def customer(**kwargs: Any) -> Customer:
     return Customer(**{"email": "a@example.com", **kwargs})
+
+
+def within_itself() -> dict[str, Any]:
+    """Metadata without an end."""
+    endless: dict[str, Any] = {}
+    endless["a"] = [endless] * 9
+    return endless
 
 
 # -- what is refused, before any call and any row ----------------------------------------
@@ -115,11 +123,18 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("expires_in", {"expires_in": timedelta.max}),
     ("expires_at", {"expires_at": datetime(2099, 1, 1)}),  # noqa: DTZ001
     ("expires_at", {"expires_at": "2099-01-01"}),
+    ("expires_at", {"expires_at": datetime(9999, 12, 31, 23, 59, tzinfo=LIMA)}),
+    ("expires_at", {"expires_at": datetime(9999, 12, 31, 23, 59, tzinfo=UTC)}),
+    ("expires_in", {"expires_in": datetime(9999, 12, 31, tzinfo=UTC) - timezone.now()}),
     ("metadata", {"metadata": [1]}),
     ("metadata", {"metadata": {"when": object()}}),
     ("metadata", {"metadata": {"x": float("nan")}}),
     ("metadata", {"metadata": {"x": "\x00"}}),
     ("metadata", {"metadata": {"x": "\ud800"}}),
+    ("metadata", {"metadata": nested(DEEPEST_METADATA + 1)}),
+    ("metadata", {"metadata": {"a": [nested(DEEPEST_METADATA - 1)]}}),
+    ("metadata", {"metadata": nested(50_000)}),
+    ("metadata", {"metadata": within_itself()}),
 ]
 
 
@@ -204,6 +219,11 @@ def test_long_names_are_kept_whole_and_sent_cut(pe: PagoEfectivo) -> None:
     assert data["userName"] == name[:30]
     assert data["userLastName"] == name[:30]
     assert len(data["userCountry"]) == 20
+
+
+def test_metadata_may_be_as_deep_as_every_database_keeps(pe: PagoEfectivo) -> None:
+    deepest = nested(DEEPEST_METADATA)
+    assert refresh(create(metadata=deepest)).metadata == deepest
 
 
 def test_everything_is_sent_and_kept(pe: PagoEfectivo) -> None:
