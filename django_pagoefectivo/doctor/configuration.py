@@ -9,7 +9,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage
 from django.core.checks.registry import registry
-from django.db import router
+from django.db import connections, router
 from django.http.request import validate_host
 
 from ..models import Payment
@@ -142,3 +142,16 @@ def check_atomic_requests(room: Room) -> Iterator[Finding]:
                 "The webhook and the pages of the package have it.",
                 "howto/go-live#atomic-requests",
             )
+
+
+def check_autocommit(room: Room) -> Iterator[Finding]:
+    """``AUTOCOMMIT`` off: what the webhook writes is never committed."""
+    connection = connections[router.db_for_write(Payment)]
+    if not connection.settings_dict["AUTOCOMMIT"]:
+        yield Finding(
+            "autocommit",
+            Severity.ERROR,
+            f'AUTOCOMMIT is off for database "{connection.alias}": what is written for a '
+            "notification is not committed, so what was answered 200 is lost.",
+            "Take AUTOCOMMIT out of DATABASES.",
+        )

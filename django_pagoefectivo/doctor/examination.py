@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     configuration.check_allowed_hosts,
     configuration.check_receivers,
     configuration.check_atomic_requests,
+    configuration.check_autocommit,
     storage.check_migrations,
     storage.check_database,
     storage.check_cache,
