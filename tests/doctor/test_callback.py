@@ -216,12 +216,15 @@ class FarEnd(BaseHTTPRequestHandler):
     """Answers with any status and any date."""
 
     ahead = timedelta(0)
+    dated = True
     status = 401
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response_only(self.status)
-        self.send_header("Date", format_datetime(datetime.now(UTC) + self.ahead, usegmt=True))
+        if self.dated:
+            now = datetime.now(UTC) + self.ahead
+            self.send_header("Date", format_datetime(now, usegmt=True))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -291,6 +294,15 @@ def test_clock(
     found = doctor(offline=False).of("clock")
     assert found.severity is severity
     assert words in found.sentence
+
+
+def test_a_clock_that_cannot_be_compared_is_said(
+    doctor: Doctor, far_end: type[FarEnd], configure: Callable[..., None]
+) -> None:
+    far_end.dated = False
+    assert "could not be compared" in doctor(offline=False).of("clock").sentence
+    configure(merchant={"BASE_URL": "http://127.0.0.1:9/v1"})
+    assert doctor(offline=False).of("clock").severity is Severity.ADVICE
 
 
 def test_refused_without_a_word_and_silent(

@@ -147,3 +147,24 @@ def test_a_callable_that_fails_is_not_ready(doctor: Doctor, source: Source) -> N
     assert found.severity is Severity.ERROR
     assert "swordfish" not in found.sentence
     assert not ready()
+
+
+# -- settings that contradict each other ---------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("environment", "url", "words"),
+    [
+        ("production", "https://pre1a.services.pagoefectivo.pe/v1", "nobody can pay"),
+        ("sandbox", "https://services.pagoefectivo.pe/v1", "real codes"),
+    ],
+)
+def test_environment_and_address_that_contradict_each_other(
+    doctor: Doctor, configure: Callable[..., None], environment: str, url: str, words: str
+) -> None:
+    configure(merchant={"ENVIRONMENT": environment, "BASE_URL": url})
+    found = doctor().of("pagoefectivo.E015")
+    assert found.severity is Severity.ERROR
+    assert words in found.sentence
+    assert not ready()
