@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
-import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.apps import AppConfig, apps
+from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
@@ -30,6 +28,7 @@ from .conf import (
 )
 from .conf.sources import source_of
 from .gateways.registry import check_merchant, gateway_class
+from .safety_checks import unsafe
 
 Messages = list[CheckMessage]
 
@@ -96,7 +95,7 @@ def check_merchants_elsewhere(
     return [
         *_unusable_merchants(config, names),
         *_unknown_names(config, names),
-        *_unsafe(config, list(_usable_merchants(config, names))),
+        *unsafe(config, list(_usable_merchants(config, names))),
     ]
 
 
@@ -188,77 +187,9 @@ def _usable_in_settings() -> list[Merchant]:
 
 
 def check_safety(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:
-    """E004, E005, W008, W013: nothing meant for development meets real money."""
+    """E004, E005, W008, W013, E015: nothing meant for development meets real money."""
     merchants = _usable_in_settings()
-    return _unsafe(get_config(), merchants) if merchants else []
-
-
-def _unsafe(config: Config, merchants: Sequence[Merchant]) -> Messages:
-    messages: Messages = []
-    for merchant in merchants:
-        base_url = gateway_class(merchant)(merchant).base_url
-        if _is_plain(base_url) and (merchant.is_production or not _is_local(base_url)):
-            messages.append(
-                Error(
-                    f"Merchant {merchant.name} talks to {base_url} without TLS, so its keys "
-                    "and tokens could be read on the way.",
-                    hint="Use an https:// BASE_URL; http:// is for a sandbox on this machine.",
-                    id="pagoefectivo.E004",
-                )
-            )
-    production = [merchant.name for merchant in merchants if merchant.is_production]
-    if not production:
-        return messages
-    names = ", ".join(production)
-    if apps.is_installed("django_pagoefectivo.sandbox"):
-        messages.append(
-            Error(
-                f"The sandbox app is installed while merchant {names} is in production: "
-                "anybody could declare codes paid.",
-                hint='Remove "django_pagoefectivo.sandbox" from INSTALLED_APPS in production.',
-                id="pagoefectivo.E005",
-            )
-        )
-    for name in production:
-        messages += _production_warnings(config.options_of(name), name)
-    return messages
-
-
-def _production_warnings(options: Options, name: str) -> Iterator[CheckMessage]:
-    backend = ""
-    with suppress(ImproperlyConfigured):
-        backend = str(settings.CACHES[options.cache].get("BACKEND", ""))
-    if backend.rpartition(".")[2] in ("LocMemCache", "DummyCache"):
-        yield CheckWarning(
-            f"Merchant {name} is in production with a cache that each process has for itself: "
-            "each fetches its own tokens, and refused notifications and the calls of POLL_RATE are "
-            "counted per process.",
-            hint="Point PAGOEFECTIVO['CACHE'] at a shared cache: Redis, Memcached or database.",
-            id="pagoefectivo.W008",
-        )
-    site_url = None
-    with suppress(ImproperlyConfigured):
-        site_url = options.site_url
-    if site_url and _is_plain(site_url):
-        yield CheckWarning(
-            f"SITE_URL is {site_url} while merchant {name} is in production.",
-            hint="Serve the shop over https.",
-            id="pagoefectivo.W013",
-        )
-
-
-def _is_plain(url: str) -> bool:
-    return urlsplit(url).scheme == "http"
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return unsafe(get_config(), merchants) if merchants else []
 
 
 def check_urls(app_configs: Sequence[AppConfig] | None = None, **kwargs: Any) -> Messages:

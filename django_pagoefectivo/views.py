@@ -23,6 +23,16 @@ from .logs import logger_for
 from .models import Outcome
 from .probing import answer_to_probe
 from .services.webhooks import may_notify, receive
+from .webhook_words import (
+    ADDRESS_NOT_ALLOWED,
+    NO_LENGTH,
+    NO_MERCHANT,
+    PROBE_REFUSED,
+    REFUSED,
+    REFUSED_EMPTY,
+    TRY_AGAIN,
+    UNREADABLE,
+)
 
 logger = logger_for("django_pagoefectivo.webhook")
 
@@ -79,31 +89,31 @@ def _take_in(request: HttpRequest, merchant: str | None) -> HttpResponse:
         config = get_config()
         names = config.merchant_names if merchant is None else _known(merchant, config)
         if not names:
-            return _answer("no such merchant", 404)
+            return _answer(NO_MERCHANT, 404)
         address = client_address(request.META, config)
         if not any(may_notify(name, address, config) for name in names):
             logger.warning("Notification refused: address %s is not in ALLOWED_IPS", address)
-            return _answer("address not allowed", 403)
+            return _answer(ADDRESS_NOT_ALLOWED, 403)
         body = _body(request)
         if body is None:
             return _answer(f"longer than {LARGEST_BODY} bytes", 413)
         proof = answer_to_probe(body, request.headers, merchant, config)
         if proof is not None:
-            return _answer(proof, 200)
+            return _answer(proof, 403 if proof == PROBE_REFUSED else 200)
         receipt = receive(body, request.headers, address=address, merchant=merchant)
     except NotificationRefused:
-        return _answer("signature refused", 403)
+        return _answer(REFUSED if body else REFUSED_EMPTY, 403)
     except InvalidNotification as error:
-        return _answer(f"cannot be read: {error}", 400)
+        return _answer(f"{UNREADABLE}{error}", 400)
     except _NoLength:
-        return _answer("Content-Length is no number", 400)
+        return _answer(NO_LENGTH, 400)
     except DatabaseError:
         logger.exception("A genuine notification could not be kept; PagoEfectivo is told so")
-        return _answer("try again", 503)
+        return _answer(TRY_AGAIN, 503)
     except ImproperlyConfigured:
         # Also a vault that is away: never an answer that says the notification is wrong.
         logger.exception("A notification could not be checked; PagoEfectivo is told so")
-        return _answer("try again", 503)
+        return _answer(TRY_AGAIN, 503)
     return _answer(receipt.outcome, 200)
 
 

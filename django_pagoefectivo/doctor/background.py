@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Min, QuerySet
 from django.utils import timezone
 
 from ..models import DeliveryState, Outcome, Payment, SignalDelivery, Status, WebhookEvent
 from ..services.heartbeat import Duty, last_beat
+from ..signals import SIGNALS
 from .findings import Finding, Severity, ok
 from .room import Room
 
@@ -21,17 +24,21 @@ _RECENT = timedelta(days=1)
 
 
 def check_delivery(room: Room) -> Iterator[Finding]:
-    """The oldest call that is owed, and whether anybody makes calls."""
+    """The oldest call that is owed, whether anybody makes calls, and who cannot be called."""
     now = timezone.now()
     owed = SignalDelivery.objects.filter(state=DeliveryState.PENDING)
-    oldest = owed.filter(due_at__lt=now - DELIVERY_LATE).order_by("due_at").first()
+    strangers = _strangers(owed)
+    for signal, receiver in strangers:
+        # However well the worker runs, these fail.
+        owed = owed.exclude(signal=signal, receiver=receiver)
+    overdue = owed.filter(due_at__lt=now - DELIVERY_LATE)
+    oldest = overdue.order_by("due_at").first()
     mode = "" if room.config is None else room.config.signal_delivery
     if oldest is not None:
-        count = owed.filter(due_at__lt=now - DELIVERY_LATE).count()
         yield Finding(
             "delivery",
             Severity.ERROR,
-            f"{count} calls of receivers are overdue, the oldest ({oldest.receiver} of "
+            f"{overdue.count()} calls of receivers are overdue, the oldest ({oldest.receiver} of "
             f"{oldest.signal}) since {_ago(now - oldest.due_at)}: the delivery worker is not "
             "running.",
             _HOW_TO_DELIVER,
@@ -39,6 +46,16 @@ def check_delivery(room: Room) -> Iterator[Finding]:
         )
     else:
         yield _alive(room, Duty.DELIVER, DELIVERY_LATE, needed=mode != "inline")
+    for (signal, receiver), (count, since) in list(strangers.items())[:5]:
+        yield Finding(
+            "delivery.receiver",
+            Severity.ERROR,
+            f"Nobody listens to {signal} as {receiver} in this process, but calls are owed to it: "
+            f"{count}, the oldest for {_ago(now - since)}. They cannot be made.",
+            "Connect the receiver in AppConfig.ready(), which every process runs; if it was "
+            "renamed or moved, give it the old name as dispatch_uid.",
+            "howto/troubleshooting#paid-but-the-order-is-not-confirmed",
+        )
     for row in owed.filter(attempts__gte=_OFTEN).order_by("pk")[:5]:
         yield Finding(
             "delivery.receiver",
@@ -50,6 +67,17 @@ def check_delivery(room: Room) -> Iterator[Finding]:
         )
 
 
+def _strangers(owed: QuerySet[SignalDelivery]) -> dict[tuple[str, str], tuple[int, datetime]]:
+    """Signal and receiver that nobody connected here → how many calls, since when."""
+    rows = owed.order_by("signal", "receiver").values("signal", "receiver")
+    known = {name: set(signal.receiver_names(Payment)) for name, signal in SIGNALS.items()}
+    return {
+        (row["signal"], row["receiver"]): (row["calls"], row["since"])
+        for row in rows.annotate(calls=Count("pk"), since=Min("created_at"))
+        if row["receiver"] not in known.get(row["signal"], ())
+    }
+
+
 def check_poller(room: Room) -> Iterator[Finding]:
     """Whether lost notifications would be found."""
     now = timezone.now()
@@ -58,7 +86,9 @@ def check_poller(room: Room) -> Iterator[Finding]:
     if oldest is None or oldest.next_poll_at is None:
         yield _alive(room, Duty.POLL, POLL_LATE, needed=False)
         return
-    beat = _beat(room, Duty.POLL)
+    beat = None
+    with suppress(_NobodyKnows):
+        beat = _heard(room, Duty.POLL)
     runs = beat is not None and now - beat <= POLL_LATE
     yield Finding(
         "poller",
@@ -106,32 +136,46 @@ def _alive(room: Room, duty: Duty, late: timedelta, *, needed: bool) -> Finding:
     """What the last sign of life says where no row tells that the duty is neglected."""
     command = _NAMES[duty]
     name = {Duty.DELIVER: "delivery", Duty.POLL: "poller"}[duty]
-    beat = _beat(room, duty)
+    mend = _HOW_TO_DELIVER if duty is Duty.DELIVER else _HOW_TO_POLL
+    try:
+        beat = _heard(room, duty)
+    except _NobodyKnows:
+        return Finding(
+            name,
+            Severity.WARNING,
+            f"Nothing is overdue, but whether {command} runs nobody can say: there is no cache "
+            "that works and that all processes share, where it would note it.",
+            f"Mend what is said of the cache. {mend}",
+            "howto/go-live",
+        )
     if beat is not None and timezone.now() - beat <= late:
         return ok(name, f"{command} ran {_ago(timezone.now() - beat)} ago.")
-    last = "as far as the cache knows never" if beat is None else _ago(timezone.now() - beat)
     sentence = (
-        f"Nothing is overdue, but {command} last ran {last}."
+        f"Nothing is overdue, but {command} last ran as far as the cache knows never."
         if beat is None
-        else f"{command} last ran {last} ago."
+        else f"{command} last ran {_ago(timezone.now() - beat)} ago."
     )
     return Finding(
         name,
         room.grave if needed or beat is not None else Severity.WARNING,
         sentence,
-        _HOW_TO_DELIVER if duty is Duty.DELIVER else _HOW_TO_POLL,
+        mend,
         "howto/go-live",
     )
 
 
-def _beat(room: Room, duty: Duty) -> datetime | None:
-    """The last sign of life, ``None`` where the cache cannot tell."""
+class _NobodyKnows(Exception):
+    """There is no cache that could tell."""
+
+
+def _heard(room: Room, duty: Duty) -> datetime | None:
+    """The last sign of life, ``None`` if there was none. Raises ``_NobodyKnows``."""
     if not room.cache_is_shared:
-        return None
+        raise _NobodyKnows
     try:
         return last_beat(duty)
-    except Exception:  # noqa: BLE001 - the cache's own check says that it is away
-        return None
+    except Exception as error:
+        raise _NobodyKnows from error
 
 
 def _ago(span: timedelta) -> str:

@@ -9,15 +9,19 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage
 from django.core.checks.registry import registry
+from django.db import connections, router
 from django.http.request import validate_host
 
 from ..models import Payment
 from ..signals import payment_confirmed
+from .breakage import broke_off
 from .findings import Finding, Severity, ok
 from .room import Room
 
 #: What the doctor looks at more closely than a system check may.
 _OWN_CHECK = ("pagoefectivo.W008",)
+#: Warnings for ``migrate``'s sake alone: no merchant is known, so no payment can be made.
+_GRAVE_BY_NOW = ("pagoefectivo.W014",)
 _PAGES = {
     "pagoefectivo.E005": "howto/go-live",
     "pagoefectivo.E006": "howto/troubleshooting#times-are-five-hours-off",
@@ -26,23 +30,29 @@ _PAGES = {
 
 
 def check_settings(room: Room) -> Iterator[Finding]:
-    """The system checks of the package, ``--deploy`` and all."""
-    messages = [
-        message
-        for check in registry.get_checks(include_deployment_checks=True)
-        if check.__module__.startswith("django_pagoefectivo.")
-        for message in check(app_configs=None, databases=None)
-    ]
+    """The system checks of the package, ``--deploy``, ``--database`` and all."""
+    databases = [router.db_for_write(Payment)]
+    messages: list[CheckMessage] = []
+    broken: list[Finding] = []
+    for check in registry.get_checks(include_deployment_checks=True):
+        if not check.__module__.startswith("django_pagoefectivo."):
+            continue
+        try:
+            messages += check(app_configs=None, databases=databases)
+        except Exception as error:  # noqa: BLE001 - what the others say must not be lost
+            broken.append(broke_off(getattr(check, "__name__", "of the settings"), error))
     worse = [m for m in messages if m.id not in _OWN_CHECK and m.level >= WARNING]
     # Django keeps its checks in a set, which has another order each time.
     yield from map(_finding, sorted(worse, key=lambda message: str(message.id)))
-    if not worse and room.config is not None:
+    yield from sorted(broken, key=lambda finding: finding.sentence)
+    if not worse and not broken and room.config is not None:
         names = ", ".join(room.config.merchant_names)
         yield ok("settings", f"The settings of {names} can be read, and the keys look right.")
 
 
 def _finding(message: CheckMessage) -> Finding:
-    severity = Severity.ERROR if message.level >= ERROR else Severity.WARNING
+    grave = message.level >= ERROR or message.id in _GRAVE_BY_NOW
+    severity = Severity.ERROR if grave else Severity.WARNING
     page = _PAGES.get(message.id or "", "reference/checks")
     return Finding(message.id or "settings", severity, message.msg, message.hint or "", page)
 
@@ -132,3 +142,16 @@ def check_atomic_requests(room: Room) -> Iterator[Finding]:
                 "The webhook and the pages of the package have it.",
                 "howto/go-live#atomic-requests",
             )
+
+
+def check_autocommit(room: Room) -> Iterator[Finding]:
+    """``AUTOCOMMIT`` off: what the webhook writes is never committed."""
+    connection = connections[router.db_for_write(Payment)]
+    if not connection.settings_dict["AUTOCOMMIT"]:
+        yield Finding(
+            "autocommit",
+            Severity.ERROR,
+            f'AUTOCOMMIT is off for database "{connection.alias}": what is written for a '
+            "notification is not committed, so what was answered 200 is lost.",
+            "Take AUTOCOMMIT out of DATABASES.",
+        )

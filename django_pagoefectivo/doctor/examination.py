@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from django.db import Error as DatabaseError
 
 from . import background, callback, configuration, far_end, rotation, storage
+from .breakage import broke_off
 from .findings import Finding, Severity
 from .room import Check, Room
 
@@ -19,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     configuration.check_allowed_hosts,
     configuration.check_receivers,
     configuration.check_atomic_requests,
+    configuration.check_autocommit,
     storage.check_migrations,
     storage.check_database,
     storage.check_cache,
@@ -65,10 +67,4 @@ def _run(check: Check, room: Room) -> Iterator[Finding]:
             "See that its server runs, that DATABASES is right, and run manage.py migrate.",
         )
     except Exception as error:  # noqa: BLE001 - a check that breaks must not hide the others
-        # Its text may show a key or an address with a password.
-        yield Finding(
-            "doctor",
-            Severity.WARNING,
-            f"The check {check.__name__} broke off with {type(error).__name__}.",
-            "Mend what the other findings say and run the doctor again.",
-        )
+        yield broke_off(check.__name__, error)

@@ -32,6 +32,15 @@ def check_clock(room: Room) -> Iterator[Finding]:
     for url in dict.fromkeys(_base_url(one, room.config) for one in room.merchants):
         date = _date_of(room, url)
         if date is None:
+            yield Finding(
+                "clock",
+                Severity.ADVICE,
+                f"This machine's clock could not be compared with that of {url}: it sent no "
+                "answer with a date.",
+                "See that the clock is set by NTP (timedatectl says so): deadlines are off by as "
+                "much as it is.",
+                "howto/troubleshooting#times-are-five-hours-off",
+            )
             continue
         off = timezone.now() - date
         minutes = f"{abs(off).total_seconds() / 60:.0f} minutes"
@@ -55,7 +64,7 @@ def _base_url(merchant: Merchant, config: Config) -> str:
 
 
 def _date_of(room: Room, url: str) -> datetime | None:
-    """The ``Date`` of any answer; ``None`` where there is none, which ``check_keys`` says."""
+    """The ``Date`` of any answer, ``None`` where there is none."""
     try:
         response = room.http.head(url, timeout=TIMEOUT, allow_redirects=False)
         date = parsedate_to_datetime(response.headers.get("Date", ""))

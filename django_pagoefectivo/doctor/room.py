@@ -13,12 +13,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from ..conf import Config, Merchant, get_config
 from ..gateways.registry import check_merchant
+from ..shared_cache import is_of_one_process
 from .findings import Finding, Severity
 
 #: Seconds to connect and to read, for what the doctor asks itself.
 TIMEOUT = (3.05, 10.0)
-#: Cache backends that each process has for itself.
-OF_ONE_PROCESS = ("LocMemCache", "DummyCache")
 
 
 @dataclass
@@ -80,7 +79,9 @@ class Room:
     @property
     def cache_is_shared(self) -> bool:
         """Whether all processes have one cache."""
-        return self.cache_kind not in ("", *OF_ONE_PROCESS)
+        if self.config is None or not self.cache_kind:
+            return False
+        return not is_of_one_process(self.config.cache)
 
     @property
     def grave(self) -> Severity:

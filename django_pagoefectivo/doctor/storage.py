@@ -6,12 +6,14 @@ import secrets
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.core.cache import caches
-from django.db import connections, router
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.db import DatabaseCache
+from django.db import DatabaseError, connections, router
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from ..models import ApiExchange, Outcome, Payment, WebhookEvent
+from ..shared_cache import backend_class
 from .findings import Finding, Severity, ok
 from .room import Room
 
@@ -77,24 +79,36 @@ def check_cache(room: Room) -> Iterator[Finding]:
         )
         return
     key, value = f"pagoefectivo:doctor:{secrets.token_hex(4)}", secrets.token_hex(4)
+    mend = "Start the cache's server, or correct LOCATION in CACHES."
     try:
         caches[alias].set(key, value, timeout=60)
         came_back = caches[alias].get(key) == value
         caches[alias].delete(key)
         problem = "" if came_back else "what is written to it does not come back"
+    except InvalidCacheBackendError as error:
+        problem = "its backend cannot be imported"
+        mend = f"Install what it needs, or correct BACKEND in CACHES: {error.__cause__ or error}."
     except Exception as error:  # noqa: BLE001 - any backend raises what it likes
         problem = type(error).__name__
+        if isinstance(error, DatabaseError) and _is_in_the_database(alias):
+            problem = f"its table cannot be read ({problem})"
+            mend = "Run manage.py createcachetable; LOCATION in CACHES is the table's name."
     if problem:
         yield Finding(
             "cache.works",
             Severity.ERROR,
             f'The cache "{alias}" ({kind}) does not work: {problem}. Payments go on, each with '
             "a token of its own.",
-            "Start the cache's server, or correct LOCATION in CACHES.",
+            mend,
             "howto/go-live",
         )
     else:
         yield ok("cache", f'The cache "{alias}" ({kind}) works and is shared.')
+
+
+def _is_in_the_database(alias: str) -> bool:
+    backend = backend_class(alias)
+    return backend is not None and issubclass(backend, DatabaseCache)
 
 
 def check_retention(room: Room) -> Iterator[Finding]:

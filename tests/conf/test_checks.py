@@ -18,6 +18,7 @@ from django.urls import include, path
 from .samples import ACCESS_KEY, MERCHANT, SECRET_KEY, setting
 
 LOCAL = {"BASE_URL": "http://127.0.0.1:9/v1"}
+INTEGRATION = "https://pre1a.services.pagoefectivo.pe/v1"
 PRODUCTION = {"ENVIRONMENT": "production"}
 REDIS = {
     "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -97,6 +98,25 @@ CASES: list[Any] = [
         id="header-without-proxies",
     ),
     pytest.param(
+        {"PAGOEFECTIVO": setting({**PRODUCTION, "BASE_URL": INTEGRATION})},
+        ["E015"],
+        ["codes that nobody can pay"],
+        id="production-at-the-integration-address",
+    ),
+    pytest.param(
+        {"PAGOEFECTIVO": setting({"BASE_URL": "https://SERVICES.pagoefectivo.pe/v1"})},
+        ["E015"],
+        ["would make real codes"],
+        id="sandbox-at-the-production-address",
+    ),
+    pytest.param({"PAGOEFECTIVO": setting({"BASE_URL": INTEGRATION})}, [], [], id="integration"),
+    pytest.param(
+        {"PAGOEFECTIVO": setting({**PRODUCTION, "BASE_URL": "https://proxy.example/v1"})},
+        [],
+        [],
+        id="production-by-a-proxy",
+    ),
+    pytest.param(
         {"PAGOEFECTIVO": setting({"BASE_URL": "http://services.example/v1"})},
         ["E004"],
         ["without TLS"],
@@ -154,13 +174,17 @@ CASES: list[Any] = [
         pytest.param(
             {
                 "PAGOEFECTIVO": setting(PRODUCTION),
-                "CACHES": {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}},
+                "CACHES": {"default": {"BACKEND": backend}},
             },
             ["W008"],
             ["each process has for itself"],
             id=backend,
         )
-        for backend in ("locmem.LocMemCache", "dummy.DummyCache")
+        for backend in (
+            "django.core.cache.backends.locmem.LocMemCache",
+            "django.core.cache.backends.dummy.DummyCache",
+            "tests.doctor.backends.OwnMemory",
+        )
     ),
     pytest.param(
         {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.cache.backends.base import BaseCache
+from django.core.cache.backends.locmem import LocMemCache
 
 
 class BrokenCache(BaseCache):
@@ -29,3 +30,7 @@ class ForgetfulCache(BrokenCache):
         return None
 
     add = get = set = delete = _forget
+
+
+class OwnMemory(LocMemCache):
+    """By its name nobody would know that each process has one for itself."""

@@ -10,6 +10,7 @@ from django.core.cache import cache
 
 from django_pagoefectivo.doctor import Finding, Room, Severity, examine
 from django_pagoefectivo.services import heartbeat
+from django_pagoefectivo.testing.captured import listening
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,13 @@ def _own_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+
+
+@pytest.fixture
+def _known_receiver() -> Iterator[None]:
+    """The receiver that the factory's deliveries are owed to."""
+    with listening(print, "shop.receivers.on_paid", ["payment_confirmed"]):
+        yield
 
 
 class Report(list[Finding]):

@@ -12,20 +12,18 @@ from typing import Any
 import pytest
 import requests
 from django.contrib.auth.decorators import login_not_required
-from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.middleware.csrf import CsrfViewMiddleware
-from django.test import Client
 from django.urls import get_script_prefix, include, path, set_script_prefix
 
 from django_pagoefectivo.conf import get_config
 from django_pagoefectivo.doctor import Severity
-from django_pagoefectivo.doctor.callback import judge
+from django_pagoefectivo.doctor.answers import judge
 from django_pagoefectivo.exceptions import RequestRejected
 from django_pagoefectivo.gateways.cip import CipGateway
 from django_pagoefectivo.models import WebhookEvent
-from django_pagoefectivo.probing import make_probe, read_answer
+from django_pagoefectivo.probing import make_probe
 
 from .conftest import Report
 
@@ -123,6 +121,25 @@ def test_own_address_may_be_kept_out(doctor: Doctor, configure: Callable[..., No
     assert doctor().of("callback.allowed-ips").severity is Severity.ADVICE
 
 
+@pytest.mark.django_db(transaction=True)
+def test_inside_it_is_the_shops_own_address_that_is_asked(
+    doctor: Doctor, settings: Any, configure: Callable[..., None]
+) -> None:
+    settings.ALLOWED_HOSTS = [".example.pe"]
+    settings.PREPEND_WWW = True
+    settings.SECURE_SSL_REDIRECT = True
+    configure(SITE_URL="https://www.example.pe")
+    assert doctor().of("callback").severity is Severity.OK
+    configure(SITE_URL="https://example.pe")
+    assert "https://www.example.pe/" in doctor().of("callback.redirect").sentence
+    # That the host is refused is said once; what else is in the way, all the same.
+    settings.PREPEND_WWW = False
+    configure(SITE_URL="https://other.pe")
+    report = doctor()
+    assert report.of("allowed-hosts").severity is Severity.ERROR
+    assert report.of("callback").severity is Severity.OK
+
+
 @pytest.mark.parametrize(
     ("url", "faults"),
     [
@@ -149,13 +166,27 @@ def test_the_look_of_the_address(doctor: Doctor, url: str, faults: list[str]) ->
     [
         (301, "https://shop.pe/pagoefectivo/webhook/default/", "", "redirect"),
         (302, "/accounts/login/?next=/pagoefectivo/webhook/default/", "", "login"),
+        (301, "https://shop.pe/", "", "redirect"),
+        (302, "/ingresar/", "", "login"),
+        (302, "/cuentas/entrar/?siguiente=/pagoefectivo/webhook/default/", "", "login"),
+        (302, "https://sso.pe/entrar", "", "login"),
         (301, "/pagoefectivo/webhook/default", "", "slash"),
         (400, "", "Bad Request", "host"),
         (401, "", "", "login"),
         (403, "", "CSRF verification failed", "csrf"),
-        (403, "", "signature refused", "other"),
+        (403, "", "signature refused", "signature"),
+        (403, "", "signature refused: the body was empty or had been read", "signature"),
+        (400, "", "Content-Length is no number", "signature"),
+        (403, "", "probe refused", "installation"),
+        (200, "", "WyJhIl0:1vA-b_c:Abc-_123", "installation"),
+        (400, "", "cannot be read: data is missing", "installation"),
+        (404, "", "no such merchant", "installation"),
+        (503, "", "try again", "installation"),
         (404, "", "", "not-found"),
         (200, "", "welcome", "other"),
+        (403, "", "<h1>Forbidden</h1>", "other"),
+        (418, "", "", "other"),
+        (503, "", "<h1>Volvemos pronto</h1>", "other"),
         (502, "", "", "other"),
     ],
 )
@@ -166,6 +197,16 @@ def test_answers_are_read(status: int, location: str, text: str, name: str) -> N
     assert (found.id, found.severity) == (f"callback.{name}", Severity.ERROR)
     assert url in found.sentence
     assert "next=" not in found.sentence
+    assert (f"answered {status} by something in front" in found.sentence) is (name == "other")
+
+
+def test_the_shops_own_login_page_is_called_so(settings: Any) -> None:
+    settings.LOGIN_URL = "/ingresar/"
+    probe = make_probe(get_config().merchant("default"))
+    url = "https://shop.pe/pagoefectivo/webhook/default/"
+    assert "the login page" in judge(url, 302, "/ingresar/", "", probe).sentence
+    settings.LOGIN_URL = "no-such-name"
+    assert "as a login wall does" in judge(url, 302, "/ingresar/", "", probe).sentence
 
 
 # -- over the network ----------------------------------------------------------------------
@@ -175,12 +216,15 @@ class FarEnd(BaseHTTPRequestHandler):
     """Answers with any status and any date."""
 
     ahead = timedelta(0)
+    dated = True
     status = 401
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.send_response_only(self.status)
-        self.send_header("Date", format_datetime(datetime.now(UTC) + self.ahead, usegmt=True))
+        if self.dated:
+            now = datetime.now(UTC) + self.ahead
+            self.send_header("Date", format_datetime(now, usegmt=True))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -250,6 +294,15 @@ def test_clock(
     found = doctor(offline=False).of("clock")
     assert found.severity is severity
     assert words in found.sentence
+
+
+def test_a_clock_that_cannot_be_compared_is_said(
+    doctor: Doctor, far_end: type[FarEnd], configure: Callable[..., None]
+) -> None:
+    far_end.dated = False
+    assert "could not be compared" in doctor(offline=False).of("clock").sentence
+    configure(merchant={"BASE_URL": "http://127.0.0.1:9/v1"})
+    assert doctor(offline=False).of("clock").severity is Severity.ADVICE
 
 
 def test_refused_without_a_word_and_silent(
@@ -328,58 +381,3 @@ def test_mounted_below_a_path(doctor: Doctor, settings: Any) -> None:
         assert doctor().of("callback").severity is Severity.OK
     finally:
         set_script_prefix(before)
-
-
-# -- the probe -----------------------------------------------------------------------------
-
-
-@pytest.mark.django_db
-def test_only_who_knows_the_secret_key_can_ask_and_answer(settings: Any) -> None:
-    merchant = get_config().merchant("default")
-    probe = make_probe(merchant)
-    assert read_answer(signing.dumps([probe.nonce, "ok", False]), probe) is None
-    other = make_probe(merchant)
-    answer = _post(other.body, dict(other.headers))
-    assert answer.status_code == 200
-    assert read_answer(answer.content.decode(), probe) is None
-    assert read_answer(answer.content.decode(), other) is not None
-    with settings_of_another_installation(settings):
-        stranger = make_probe(merchant)
-    # It is a notification like any other then, signed but useless.
-    assert _post(stranger.body, dict(stranger.headers)).status_code == 400
-
-
-@pytest.mark.django_db
-def test_a_probe_whose_body_was_changed_or_signature_lost() -> None:
-    probe = make_probe(get_config().merchant("default"))
-    headers = dict(probe.headers)
-    changed = probe.body.replace("ñ".encode(), b"n")
-    answer = read_answer(_post(changed, headers).content.decode(), probe)
-    assert answer is not None
-    assert answer.signature == "wrong"
-    del headers["PE-Signature"]
-    answer = read_answer(_post(probe.body, headers).content.decode(), probe)
-    assert answer is not None
-    assert answer.signature == "missing"
-    assert WebhookEvent.objects.count() == 0
-
-
-@pytest.mark.django_db
-def test_a_probe_does_not_last() -> None:
-    import time_machine
-
-    probe = make_probe(get_config().merchant("default"))
-    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
-        assert _post(probe.body, dict(probe.headers)).status_code == 400
-
-
-def _post(body: bytes, headers: dict[str, str]) -> Any:
-    kind = headers.pop("Content-Type", "application/json")
-    url = "/pagoefectivo/webhook/"
-    return Client().post(url, body, content_type=kind, headers=headers)
-
-
-def settings_of_another_installation(settings: Any) -> Any:
-    from django.test import override_settings
-
-    return override_settings(SECRET_KEY="another")

@@ -23,7 +23,7 @@ def run(*arguments: str) -> tuple[str, int]:
 
 
 @pytest.fixture
-def _overdue(db: None) -> None:
+def _overdue(db: None, _known_receiver: None) -> None:
     from datetime import timedelta
 
     from django.utils import timezone

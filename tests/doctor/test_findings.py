@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.cache import caches
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -164,6 +164,32 @@ def test_cache_of_one_process(doctor: Doctor, settings: Any) -> None:
     assert "DummyCache" in doctor().of("cache.shared").sentence
 
 
+def test_cache_of_one_process_by_another_name(doctor: Doctor, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "tests.doctor.backends.OwnMemory"}}
+    assert "OwnMemory" in doctor().of("cache.shared").sentence
+
+
+def test_cache_in_the_database_without_its_table(doctor: Doctor, settings: Any) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+            "LOCATION": "no_such_table",
+        }
+    }
+    with transaction.atomic():
+        found = doctor().of("cache.works")
+        transaction.set_rollback(True)
+    assert found.severity is Severity.ERROR
+    assert "createcachetable" in found.mend
+
+
+def test_cache_whose_backend_is_not_installed(doctor: Doctor, settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": "not_installed.Cache"}}
+    found = doctor().of("cache.works")
+    assert "cannot be imported" in found.sentence
+    assert "not_installed" in found.mend
+
+
 @pytest.mark.usefixtures("shared_cache")
 def test_cache_that_works_is_left_as_it_was(doctor: Doctor, tmp_path: Path) -> None:
     assert doctor().of("cache").severity is Severity.OK
@@ -224,6 +250,7 @@ def test_a_check_that_breaks_does_not_hide_the_others(
 # -- background ----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("_known_receiver")
 def test_delivery_that_is_overdue(doctor: Doctor) -> None:
     owed = SignalDeliveryFactory.create(due_at=timezone.now() + timedelta(minutes=1))
     assert "Nothing is overdue" in doctor().of("delivery").sentence
@@ -247,6 +274,41 @@ def test_delivery_that_runs(doctor: Doctor, configure: Callable[..., None]) -> N
     assert (found.severity, "last ran 2 hours ago" in found.sentence) == (Severity.ERROR, True)
 
 
+def test_where_the_cache_cannot_know_nobody_is_blamed(
+    doctor: Doctor, configure: Callable[..., None], settings: Any
+) -> None:
+    configure(SIGNAL_DELIVERY="worker")
+    deliver_due()
+    for backend in ("locmem.LocMemCache", "BrokenCache"):
+        name = backend if "." not in backend else f"django.core.cache.backends.{backend}"
+        name = name if "." in name else f"tests.doctor.backends.{name}"
+        settings.CACHES = {"default": {"BACKEND": name}}
+        found = doctor(as_production=True).of("delivery")
+        assert found.severity is Severity.WARNING
+        assert "nobody can say" in found.sentence
+        assert "of the cache" in found.mend
+
+
+def test_calls_owed_to_somebody_unknown(doctor: Doctor) -> None:
+    now = timezone.now()
+    for hours in (1, 3):
+        SignalDeliveryFactory.create(
+            receiver="shop.old.on_paid",
+            attempts=9,
+            last_error="LookupError: no",
+            created_at=now - timedelta(hours=hours),
+            due_at=now - timedelta(hours=hours),
+        )
+    report = doctor()
+    found = report.of("delivery.receiver")
+    assert found.severity is Severity.ERROR
+    assert "as shop.old.on_paid" in found.sentence
+    assert "2, the oldest for 3 hours" in found.sentence
+    assert "dispatch_uid" in found.mend
+    assert "overdue, the oldest" not in report.of("delivery").sentence
+
+
+@pytest.mark.usefixtures("_known_receiver")
 def test_receiver_that_keeps_raising(doctor: Doctor) -> None:
     row = SignalDeliveryFactory.create(
         attempts=2, last_error="ValueError: no", due_at=timezone.now() + timedelta(hours=1)
