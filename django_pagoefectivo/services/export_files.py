@@ -46,7 +46,7 @@ def csv_parts(
     """A CSV file in UTF-8 with its mark, piece by piece.
 
     With ``decimal_comma`` as spreadsheets of those countries read it: semicolons between the
-    columns. No cell is taken for a formula.
+    columns. No cell is taken for a formula, whichever separator somebody reads it with.
     """
     lines = _Lines()
     writer = csv.writer(lines, delimiter=";" if decimal_comma else ",")
@@ -54,7 +54,7 @@ def csv_parts(
     lines.write(_BOM)
     writer.writerow([as_text(heading) for heading in headings])
     for number, row in enumerate(rows, start=1):
-        writer.writerow([as_text(cell, mark) for cell in row])
+        writer.writerow([as_text(cell, mark, first=at == 0) for at, cell in enumerate(row)])
         if number % _ROWS_AT_ONCE == 0:
             yield lines.taken()
     yield lines.taken()

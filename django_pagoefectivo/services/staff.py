@@ -54,6 +54,7 @@ from .validation import valid_amount, valid_text
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models import QuerySet
 
 PAID_STATUSES = (Status.PAID, Status.REFUNDED)
 #: ``failure_code`` of a payment that a person gave up.
@@ -267,36 +268,31 @@ def mismatch_of(payment: Payment) -> WebhookEvent | None:
     """The newest notification whose amount could be accepted as what was paid."""
     if payment.status in PAID_STATUSES:
         return None
-    return (
-        WebhookEvent.objects.filter(
-            payment=payment,
-            outcome=Outcome.MISMATCH,
-            flag=Attention.AMOUNT_MISMATCH,
-            currency=payment.currency,
-            amount__gt=0,
-        )
-        .defer("body")
-        .order_by("-pk")
-        .first()
-    )
+    return _acceptable(payment).order_by("-pk").first()
+
+
+def _acceptable(payment: Payment) -> QuerySet[WebhookEvent]:
+    """The notifications on ``payment``'s own codes that say another amount of its currency."""
+    return WebhookEvent.objects.filter(
+        payment=payment,
+        outcome=Outcome.MISMATCH,
+        flag=Attention.AMOUNT_MISMATCH,
+        currency=payment.currency,
+        amount__gt=0,
+    ).defer("body")
 
 
 def accept_amount(payment: Payment, *, user: User, event: WebhookEvent, note: str = "") -> Payment:
     """Accept the other amount that ``event`` says as the full payment, and tell the shop.
 
     Raises ``AlreadyDone`` if the payment is paid by now and ``InvalidTransition`` if
-    ``event`` speaks of another payment or currency.
+    ``event`` speaks of another payment, code or currency, or of no other amount.
     """
     text = valid_text("note", note)
 
     def work() -> None:
         current = read_again(payment)
-        if (
-            event.payment_id != current.pk
-            or event.outcome != Outcome.MISMATCH
-            or event.amount is None
-            or event.currency != current.currency
-        ):
+        if not _acceptable(current).filter(pk=event.pk).exists():
             raise InvalidTransition(
                 f"Notification {event.pk} says no amount that could be accepted for "
                 f"{current.transaction_code}.",

@@ -13,11 +13,18 @@ from django.utils import timezone
 
 from django_pagoefectivo.admin.payment_acts import PAYMENT_ACTS
 from django_pagoefectivo.exceptions import InvalidTransition
-from django_pagoefectivo.models import Attention, Payment, SignalDelivery, Status, TimelineEntry
+from django_pagoefectivo.models import (
+    Attention,
+    Payment,
+    SignalDelivery,
+    Status,
+    TimelineEntry,
+    WebhookEvent,
+)
 from django_pagoefectivo.services import staff
 from django_pagoefectivo.services.transitions import WEBHOOK, flag, read_again
 from django_pagoefectivo.testing import make_payment, notify
-from tests.promises.kit import stored_payments
+from tests.promises.kit import body_of, post, stored_payments
 
 from .conftest import Pago, make_event, make_flagged, make_mismatch, notes_of, person
 from .test_payment_bulk import choose, confirm, lima_input
@@ -259,6 +266,26 @@ def test_the_service_too_takes_no_other_payments_notification() -> None:
     _, other = make_mismatch("1.00")
     with pytest.raises(InvalidTransition, match="says no amount that could be accepted"):
         staff.accept_amount(payment, user=person("boss"), event=other)
+
+
+def test_accept_takes_no_money_on_a_foreign_code(as_role: Any, told: Any) -> None:
+    """It names the payment, but the money lies on another CIP."""
+    payment, _own = make_mismatch("20.00")
+    code = payment.transaction_code
+    body = body_of(cip="99887766", code=code, amount=Decimal("20.00"), currency="PEN")
+    assert post(body).content == b"mismatch"
+    foreign = WebhookEvent.objects.latest("pk")
+    assert (foreign.payment, foreign.flag) == (payment, Attention.STATUS_CONFLICT)
+    # The other amount is the newest reason again, so that the act is offered.
+    flag(read_again(payment), Attention.AMOUNT_MISMATCH, "Another amount.", WEBHOOK)
+    told.clear()
+    answer = do(as_role("boss"), payment, "accept-amount", event=foreign.pk)
+    assert "says no amount that could be accepted" in said(answer)
+    with pytest.raises(InvalidTransition, match="says no amount that could be accepted"):
+        staff.accept_amount(payment, user=person("boss"), event=foreign)
+    payment.refresh_from_db()
+    assert payment.status == Status.PENDING
+    assert not told
 
 
 def test_accept_never_takes_another_currency(as_role: Any) -> None:

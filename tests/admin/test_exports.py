@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,13 +21,15 @@ from django.db import connection, connections
 from django.test import AsyncClient
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from openpyxl import load_workbook
 from openpyxl.cell import Cell
 
 from django_pagoefectivo.admin import exports as admin_exports
 from django_pagoefectivo.models import Payment, Statement, StatementLine
 from django_pagoefectivo.services import export_files
-from django_pagoefectivo.services.cells import as_text, inert
+from django_pagoefectivo.services.cells import as_text, inert, inert_in_csv
 from django_pagoefectivo.services.exports import EVENTS, LINES, PAYMENTS
 from django_pagoefectivo.testing import make_payment
 
@@ -197,7 +200,8 @@ def test_no_cell_is_a_formula_in_any_column(exporter: Any, evil: str) -> None:
     [row] = rows_of(export(exporter, payment))
     assert not [cell for cell in row.values() if runs(cell)]
     # And nothing is lost by it.
-    assert row["Description"].lstrip("'") == values["description"].replace("\x00", "")
+    without_marks = values["description"].replace("\x00", "").replace("'", "")
+    assert row["Description"].replace("'", "") == without_marks
     assert row["Description"].startswith("'")
 
 
@@ -215,6 +219,85 @@ def test_cells_of_other_kinds() -> None:
     assert as_text(Decimal("1234.50"), ",") == "1234,50"
     assert (as_text(True), as_text(False), as_text(None), as_text(7)) == ("1", "0", "", "7")
     assert as_text(datetime(2026, 1, 1, 3, tzinfo=UTC).date()) == "2026-01-01"
+
+
+#: Texts that are cut up by one reader or another.
+_CUT = st.lists(
+    st.sampled_from([*"=+-@,;\t\r\n\"' 0159aÑ", "＝", "\u2028", "\x85", "\u00a0", "cmd|", "-5"]),  # noqa: RUF001
+    max_size=8,
+).map("".join)
+
+
+@given(
+    rows=st.lists(
+        st.lists(
+            _CUT | st.text(st.characters(max_codepoint=0x3FF), max_size=8), min_size=3, max_size=3
+        ),
+        max_size=3,
+    ),
+    decimal_comma=st.booleans(),
+    delimiter=st.sampled_from(",;\t"),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_NONE]),
+    trimmed=st.booleans(),
+)
+@example([["O-1", "Rosa;=HYPERLINK(A1);x", "987"]], False, ";", csv.QUOTE_MINIMAL, False)
+@example([["O-1", "Rosa,=HYPERLINK(A1),x", "987"]], True, ",", csv.QUOTE_MINIMAL, False)
+@example([["O-1", "Rosa\t=HYPERLINK(A1)\tx", "987"]], False, "\t", csv.QUOTE_MINIMAL, False)
+@example([["O-1", 'Rosa;" =HYPERLINK(A1)";x', "987"]], False, ";", csv.QUOTE_MINIMAL, False)
+@example([["O-1", "Rosa\n=HYPERLINK(A1)", "987"]], False, ";", csv.QUOTE_MINIMAL, False)
+@example([["O-1", "Rosa,=HYPERLINK(A1)", "987"]], False, ",", csv.QUOTE_NONE, False)
+@example([["-5", "2+cmd|' /C calc'!A0", "987"]], False, ";", csv.QUOTE_MINIMAL, False)
+@settings(max_examples=500, deadline=None)
+@pytest.mark.once
+def test_no_other_separator_makes_a_formula(
+    rows: list[list[str]], decimal_comma: bool, delimiter: str, quoting: Any, trimmed: bool
+) -> None:
+    """As one opens it, whose spreadsheet expects another separator, or no quotes."""
+    cells: list[list[Any]] = [list(row) for row in rows]
+    parts = export_files.csv_parts(["a", "b", "c"], cells, decimal_comma=decimal_comma)
+    text = b"".join(parts).decode("utf-8-sig")
+    read = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quoting=quoting,
+        skipinitialspace=trimmed,
+    )
+    for row in read:
+        for cell in row:
+            assert not runs(cell) or re.fullmatch(r"[+-]\d[\d ]*([.,]\d+)?", cell), (cell, text)
+            # A line is as good as a row to some.
+            assert not any(map(runs, cell.splitlines()[1:])), (cell, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Café; niñez, 1 de S/ 22,05",
+        "12-34",
+        "a, b - c",
+        "rosa@correo.example, ana@correo.example",
+        '{"a": -5, "b": "x=1"}',
+        "  a   -b",
+    ],
+)
+def test_what_no_reader_runs_stays_as_it_is(text: str) -> None:
+    assert inert_in_csv(text, first=True) == text
+
+
+def test_numbers_and_dates_of_a_csv_file_stay_as_they_are() -> None:
+    at = datetime(2026, 1, 1, 3, tzinfo=UTC)
+    row: list[Any] = ["O-1", Decimal("-0.50"), -7, at, at.date(), "-12.50", "+51 987654321"]
+    parts = export_files.csv_parts(["x"] * 7, [row])
+    [_, read] = opened(b"".join(parts))
+    assert read == [
+        "O-1",
+        "-0.50",
+        "-7",
+        "2025-12-31 22:00:00",
+        "2026-01-01",
+        "-12.50",
+        "+51 987654321",
+    ]
 
 
 def test_with_a_decimal_comma_and_semicolons(exporter: Any) -> None:
