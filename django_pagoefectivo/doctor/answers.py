@@ -170,10 +170,10 @@ def _redirected(url: str, location: str, fault: _Fault) -> Finding:
             f"redirects to {shown}: PagoEfectivo does not follow, and a POST would be lost.",
             "Give SITE_URL the address that the redirect leads to (https, with or without www).",
         )
-    what = "the login page " if _is_login(target) else "another page, as a login wall does: "
+    what = f"the login page {shown}" if _is_login(target) else f"{shown}, as a login wall does"
     return fault(
         "login",
-        f"redirects to {what}{shown}: PagoEfectivo has no account.",
+        f"redirects to {what}: PagoEfectivo has no account.",
         "Take the webhook out of what needs a login: it carries login_not_required, so look "
         "for a middleware of your own, a decorator around the include, or the proxy.",
     )
