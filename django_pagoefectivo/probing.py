@@ -7,7 +7,6 @@ notification's way stands in the probe's.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 from collections.abc import Mapping
@@ -20,10 +19,11 @@ from django.db import connections, router
 from .conf import Config, Merchant
 from .gateways import Gateway, gateway_class
 from .gateways.signing import compact, key_label, sign
+from .logs import logger_for
 from .models import Payment
 from .webhook_words import PROBE_REFUSED
 
-logger = logging.getLogger("django_pagoefectivo.webhook")
+logger = logger_for("django_pagoefectivo.webhook")
 
 _QUESTION, _ANSWER = "django_pagoefectivo.probe", "django_pagoefectivo.probe.answer"
 _EVENT = b"django_pagoefectivo.probe"

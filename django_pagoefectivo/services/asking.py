@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,14 @@ from django.db import DatabaseError
 from ..conf import Config, get_config
 from ..exceptions import PagoEfectivoError, RequestRejected
 from ..gateways import RemoteState, gateway_for
+from ..logs import logger_for
 from ..models import Payment, PaymentQuerySet
 from .breaker import Breaker, Paused
 from .exchanges import ExchangeLog
 from .pace import OverRate, Pace
 from .sync import absorb, named, ref_of, refused
 
-logger = logging.getLogger("django_pagoefectivo.polling")
+logger = logger_for("django_pagoefectivo.polling")
 
 #: Status queries between two reads of payments: what is stored is stored for all of them.
 BATCHES_A_CHUNK = 10

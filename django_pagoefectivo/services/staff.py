@@ -447,13 +447,15 @@ def _settle(current: Payment, user: User, note: str) -> None:
     Conditional on just that, so that of two people one wins and nothing that came up
     meanwhile is cleared unseen.
     """
-    reason = current.attention
+    reason, now = current.attention, timezone.now()
     cleared = Payment.objects.filter(
         pk=current.pk, attention=reason, attention_note=current.attention_note
-    ).update(attention="", attention_note="", updated_at=timezone.now())
+    ).update(attention="", attention_note="", updated_at=now)
     if cleared != 1:
         raise StateChanged
     current.attention = current.attention_note = ""
+    # What is written next in this transaction expects it.
+    current.updated_at = now
     staff_entry(current, user, note, kind=EntryKind.SETTLED, reason=reason).save()
 
 

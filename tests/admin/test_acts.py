@@ -388,6 +388,18 @@ def test_giving_up_fails_it_and_releases_its_order(as_role: Any, told: Any) -> N
     assert said(late).endswith("(Lima). Not in the panel.")
 
 
+def test_confirming_what_waits_of_an_order_that_another_payment_paid(told: Any) -> None:
+    """What waited is settled, and the second payment of the order is flagged, in one act."""
+    paid = make_payment("paid")
+    payment = make_flagged("status_conflict", "expired")
+    Payment.objects.filter(pk=payment.pk).update(order_key=paid.order_key)
+    staff.confirm(payment, user=person("boss"), reason="Seen in the panel.")
+    payment.refresh_from_db()
+    assert (payment.status, payment.attention) == (Status.PAID, Attention.DUPLICATE_PAYMENT)
+    assert payment.confirmed_key is None
+    assert "payment_confirmed" not in [each[0] for each in told]
+
+
 def test_what_was_given_up_and_is_paid_all_the_same_is_flagged(as_role: Any, told: Any) -> None:
     payment = make_flagged("outcome_unknown", "created")
     do(as_role("clerk"), payment, "give-up", reason="Not in the panel.")
