@@ -72,7 +72,7 @@ def _cut(
     stage: Stage, order: dict[str, Any], fault: ApiFault, did: str, must: str, *, codes: int
 ) -> tuple[Payment, Seen]:
     """The payment that is left when the create call is cut, and what was seen of it."""
-    control.arm(fault, Operation.CREATE)
+    stage.arm(fault, Operation.CREATE)
     error = _create(order)
     payment = stage.payments.get(order_reference=order["order_reference"])
     made = stage.codes(payment)

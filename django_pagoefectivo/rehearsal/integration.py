@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from django.db import Error as DatabaseError
 from django.utils import timezone
 
 from ..conf import Merchant, get_config
 from ..exceptions import PagoEfectivoError
 from ..gateways import RemoteStatus, gateway_for
-from ..models import ApiExchange, Payment, Status
+from ..models import Payment, Status
 from ..services import (
     Customer,
     cancel_payment,
@@ -22,7 +23,8 @@ from ..services import (
     sync_payment,
 )
 from ..services.sync import ref_of
-from .lines import Line, Verdict
+from .lines import Line, Verdict, text_of
+from .removal import remove
 
 _AMOUNT = Decimal("12.34")
 _KEYS = (
@@ -42,14 +44,16 @@ _CREATE = _Step("create", "a code is asked for", "the payment is pending and has
 _QUERY = _Step("query", "PagoEfectivo is asked about it", "it says pending, and knows the amount")
 _EXTEND = _Step("extend", "the deadline is moved by a day", "PagoEfectivo takes it, and says so")
 _DELETE = _Step("delete", "the code is deleted", "the payment is cancelled, and so says the query")
+_CALLS = _Step("the calls", "PagoEfectivo is called", "it answers")
 
 
-def play(merchant: Merchant, email: str, *, keep: bool) -> Iterator[Line]:
+def play(merchant: Merchant, email: str, *, keep: bool) -> Generator[Line, None, None]:
     """Create, query, extend, delete. ``merchant`` must not be in production."""
     config = get_config()
     gateway = gateway_for(merchant, config)
     reference = f"REHEARSAL-{secrets.token_hex(3).upper()}"
     payment: Payment | None = None
+    at_end: list[Line] = []
     try:
         payment = create_payment(
             order_reference=reference,
@@ -73,13 +77,15 @@ def play(merchant: Merchant, email: str, *, keep: bool) -> Iterator[Line]:
             yield _line(_DELETE, payment.status == Status.CANCELLED, payment.status)
         else:
             yield _not_in_contract(_DELETE)
-    except PagoEfectivoError as error:
-        payment = payment or error.payment
-        yield _line(_Step("the calls", "PagoEfectivo is called", "it answers"), False, str(error))
+    except (PagoEfectivoError, DatabaseError) as error:
+        payment = payment or getattr(error, "payment", None)
+        yield _line(_CALLS, False, f"{error}")
+    except Exception as error:  # noqa: BLE001 - a gateway of the shop's own may run in it
+        yield _line(_CALLS, False, f"it broke off with {text_of(error)}")
     finally:
         if payment is not None and not keep:
-            ApiExchange.objects.filter(payment=payment).delete()
-            payment.delete()
+            at_end = remove([payment]).lines()
+    yield from at_end
 
 
 def _queried(payment: Payment, state: object) -> Line:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 from django.test import override_settings
 
-from ..conf import Config, Merchant, get_config
-from ..doctor import Finding, Room, Severity
+from ..conf import Merchant, get_config
 from ..doctor.callback import probed
-from ..doctor.configuration import check_settings
-from ..doctor.examination import NO_DATABASE, run_checks
-from ..doctor.storage import check_migrations
 from ..exceptions import PagoEfectivoError
 from ..models import Payment
 from ..signals import payment_confirmed
-from ..testing.hosting import APP, require_sandbox, setting_towards, urls_with_sandbox
+from ..testing.hosting import setting_towards
 from . import integration
-from .lines import Line, Seen, Verdict
-from .server import serving
+from .limits import limited
+from .lines import Line, Seen, Verdict, not_played, skipped, text_of
+from .preflight import Obstacle, line_of, look
+from .safety import merchant_of, safe_setting
+from .server import far_end, serving, shop, without_proxy
+from .wishes import Rehearsal
+
+logger = logging.getLogger("django_pagoefectivo.rehearsal")
 
 #: Scenarios of the built-in sandbox: their name and where they are played, by dotted name,
 #: since what they need exists only where the sandbox is installed.
@@ -44,89 +46,44 @@ SCENARIOS: tuple[tuple[str, str], ...] = (
     ("a receiver that raises", "notifications.raising_receiver"),
     ("return before payment", "calls.return_before_payment"),
 )
-#: What must be right before anything can be tried at all.
-_HOPELESS = (
-    "pagoefectivo.E001",
-    "pagoefectivo.E002",
-    "pagoefectivo.E006",
-    "pagoefectivo.E010",
-    "migrations",
-    NO_DATABASE,
-)
-
-
-class Unsafe(Exception):
-    """The rehearsal would touch what is real; the message says what to do instead."""
-
-
-@dataclass
-class Rehearsal:
-    """What to rehearse. ``patience`` is in seconds, ``make_order`` the shop's own."""
-
-    merchant: str = "default"
-    #: ``"built-in"``: the sandbox of this package; ``"sandbox"``: PagoEfectivo's integration.
-    environment: str = "built-in"
-    email: str = "rehearsal@example.com"
-    keep: bool = False
-    patience: float = 15.0
-    make_order: Callable[[], Any] | None = None
-    #: The scenarios of the built-in sandbox to play; empty: all of them.
-    only: tuple[str, ...] = ()
+_FIRST_MEND = "nothing can be tried before the lines above are mended"
 
 
 def rehearse(wish: Rehearsal) -> Iterator[Line]:
     """Play every scenario and yield a line for each thing that must be true.
 
-    Raises ``Unsafe`` before anything was done where it must not be done here.
+    Where nothing can be played the last line says so, with ``Verdict.ERROR``. Raises
+    ``Unsafe`` before anything was done where it must not be done here.
     """
-    refuse_if_unsafe(wish)
-    faults = list(_preflight())
-    yield from (_line_of(one) for one in faults)
-    if any(one.id in _HOPELESS for one in faults):
-        yield _skipped("every scenario", "nothing can be tried before the lines above are mended")
-        return
-    merchant = get_config().merchant(wish.merchant)
-    if wish.environment == "sandbox":
-        yield from integration.play(merchant, wish.email, keep=wish.keep)
-    else:
-        yield from _play_built_in(wish, merchant)
-
-
-def refuse_if_unsafe(wish: Rehearsal) -> None:
-    """Raise ``Unsafe`` with a sentence unless the rehearsal can do no harm."""
-    try:
-        config: Config | None = get_config()
-        merchants = config.merchants() if config else ()
-    except ImproperlyConfigured:
-        # Nothing can be called with settings like these; the lines say so.
-        return
-    names = [merchant.name for merchant in merchants]
-    if wish.merchant not in names:
-        raise Unsafe(f'There is no merchant "{wish.merchant}"; known: {", ".join(names)}.')
-    production = [merchant.name for merchant in merchants if merchant.is_production]
-    if production and (wish.environment != "sandbox" or wish.merchant in production):
-        raise Unsafe(
-            f"Merchant {', '.join(production)} is in production: a rehearsal would mix made-up "
-            "payments with real ones, and your receivers would send real goods. Rehearse on an "
-            'installation like this one with ENVIRONMENT = "sandbox" and a database of its '
-            "own, and ask pagoefectivo_doctor here."
-        )
-    if wish.environment != "sandbox":
+    setting = safe_setting(wish)
+    with ExitStack() as stack:
+        if setting is not None:
+            stack.enter_context(override_settings(PAGOEFECTIVO=setting))
+        lines, can_be_played = look()
+        yield from lines
+        if not can_be_played:
+            yield not_played(_FIRST_MEND)
+            return
+        merchant = merchant_of(wish)
+        if wish.is_built_in:
+            play = _play_built_in(wish, merchant)
+        else:
+            play = integration.play(merchant, wish.email, keep=wish.keep)
         try:
-            require_sandbox()
-        except ImproperlyConfigured:
-            raise Unsafe(
-                f'The built-in sandbox is not installed. Add "{APP}" to INSTALLED_APPS of this '
-                "installation (never of production) and migrate, or rehearse with "
-                "--environment sandbox."
-            ) from None
+            yield from limited(play)
+        except Exception as error:
+            logger.debug("The rehearsal broke off", exc_info=True)
+            yield not_played(
+                f"the rehearsal itself broke off with {text_of(error)}; at the level DEBUG the "
+                f"logger {logger.name} says where"
+            )
 
 
 def remarks(wish: Rehearsal) -> list[str]:
     """What whoever starts it should know before."""
     names = payment_confirmed.receiver_names(Payment)
     said = []
-    if wish.environment != "sandbox":
+    if wish.is_built_in:
         said.append(
             "Your receivers run for real: what they send, book or write elsewhere is not taken "
             f"back. payment_confirmed is heard by {', '.join(names) or 'nobody'}."
@@ -139,36 +96,56 @@ def remarks(wish: Rehearsal) -> list[str]:
     return said
 
 
-def _preflight() -> Iterator[Finding]:
-    room = Room(offline=True)
-    for finding in run_checks((check_settings, check_migrations), room):
-        # The sandbox is there to rehearse with; that it must not be in production was said.
-        if finding.severity is Severity.ERROR and finding.id != "pagoefectivo.E005":
-            yield finding
-
-
-def _play_built_in(wish: Rehearsal, merchant: Merchant) -> Iterator[Line]:
+def _play_built_in(wish: Rehearsal, merchant: Merchant) -> Generator[Line, None, None]:
     # Its models exist only where the sandbox is installed.
+    from .clearing import clear_up  # noqa: PLC0415
+
+    at_end: list[Line] = []
+    with ExitStack() as stack:
+        try:
+            stage = _set(stack, wish, merchant)
+        except Obstacle as obstacle:
+            yield obstacle.line()
+            yield not_played(_FIRST_MEND)
+            return
+        stack.callback(lambda: at_end.extend(clear_up(stage, keep=wish.keep)))
+        yield line_of(probed(stage.http, merchant, stage.webhook_url))
+        yield from _scenarios(wish, stage)
+    yield from at_end
+
+
+def _set(stack: ExitStack, wish: Rehearsal, merchant: Merchant) -> Any:
+    """The stage, with its servers; raises ``Obstacle`` where it cannot be set."""
+    from .stage import Stage, refuse_armed_faults  # noqa: PLC0415
+
+    refuse_armed_faults()
+    url = stack.enter_context(serving(shop(get_config().options_of(merchant.name))))
+    stage = Stage(merchant, url, wish.email, wish.patience, wish.make_order)
+    stack.enter_context(without_proxy())
+    pagoefectivo = stack.enter_context(serving(far_end(stage.mark)))
+    setting = setting_towards(f"{pagoefectivo}/{stage.mark}/")
+    stack.enter_context(override_settings(PAGOEFECTIVO=setting))
+    return stage
+
+
+def _scenarios(wish: Rehearsal, stage: Any) -> Iterator[Line]:
     from . import calls, notifications  # noqa: PLC0415
-    from .stage import Stage  # noqa: PLC0415
 
     homes = {"calls": calls, "notifications": notifications}
-    options = get_config().options_of(merchant.name)
-    with ExitStack() as stack:
-        stack.enter_context(override_settings(ROOT_URLCONF=urls_with_sandbox()))
-        url = stack.enter_context(serving(options))
-        stack.enter_context(override_settings(PAGOEFECTIVO=setting_towards(url)))
-        stage = Stage(merchant, url, wish.email, wish.patience, wish.make_order)
-        stack.callback(stage.close)
-        if not wish.keep:
-            stack.callback(stage.remove)
-        finding = probed(stage.http, merchant, stage.webhook_url)
-        yield _line_of(finding)
-        for name, where in SCENARIOS:
-            if wish.only and name not in wish.only:
-                continue
-            home, _, function = where.partition(".")
-            yield from _played(name, getattr(homes[home], function), stage)
+    worker_was_missing = False
+    for name, where in SCENARIOS:
+        if wish.only and name not in wish.only:
+            continue
+        if stage.hanging:
+            yield skipped(name, "it would wait for the receiver that does not come back")
+            continue
+        home, _, function = where.partition(".")
+        yield from _played(name, getattr(homes[home], function), stage)
+        if stage.hanging:
+            yield _never_back(stage.hanging).line(name)
+        if stage.worker_is_missing and not worker_was_missing:
+            worker_was_missing = True
+            yield _no_worker(stage.patience).line(name)
 
 
 def _played(name: str, play: Callable[[Any], Iterator[Seen]], stage: Any) -> Iterator[Line]:
@@ -180,7 +157,7 @@ def _played(name: str, play: Callable[[Any], Iterator[Seen]], stage: Any) -> Ite
         yield _broken_off(name, f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001 - the shop's own code runs in it
         # Its text may hold anything of the shop's.
-        yield _broken_off(name, type(error).__name__)
+        yield _broken_off(name, text_of(error))
 
 
 def _broken_off(name: str, words: str) -> Line:
@@ -194,17 +171,23 @@ def _broken_off(name: str, words: str) -> Line:
     )
 
 
-def _line_of(finding: Finding) -> Line:
-    right = finding.severity in (Severity.OK, Severity.ADVICE)
-    return Line(
-        "before it begins",
-        "the settings and the way to the webhook are looked at",
-        "notifications arrive, and payments can be made",
-        finding.sentence,
-        Verdict.PASSED if right else Verdict.FAILED,
-        "" if right else f"{finding.mend} ({finding.link})",
+def _never_back(words: str) -> Seen:
+    return Seen(
+        "the shop's receivers are called",
+        "each comes back in time",
+        words,
+        passed=False,
+        mend="A receiver must come back at once, or PagoEfectivo waits for its answer: let it "
+        "hand long work to a queue, and give every call over the network a timeout.",
     )
 
 
-def _skipped(name: str, why: str) -> Line:
-    return Line(name, "it was not played", "it comes to its end", why, Verdict.SKIPPED)
+def _no_worker(patience: float) -> Seen:
+    return Seen(
+        "the calls of receivers are left to the delivery worker",
+        f"it makes them within {patience:g} seconds",
+        "nobody made them; the rehearsal does so itself from here on",
+        passed=False,
+        mend="Run manage.py pagoefectivo_deliver --loop as a service, or with "
+        'SIGNAL_DELIVERY = "celery" or "tasks" a worker of that queue.',
+    )

@@ -11,9 +11,10 @@ from .lines import Line, Verdict
 
 
 def as_data(lines: Sequence[Line]) -> dict[str, Any]:
-    """Everything, ready for JSON."""
+    """Everything, ready for JSON. ``reason`` says why it could not be played, if so."""
     return {
-        "passed": all(line.verdict is not Verdict.FAILED for line in lines),
+        "passed": not any(line.verdict in (Verdict.FAILED, Verdict.ERROR) for line in lines),
+        "reason": next((line.saw for line in lines if line.verdict is Verdict.ERROR), ""),
         "lines": [asdict(line) for line in lines],
     }
 
@@ -26,15 +27,17 @@ def as_junit(lines: Sequence[Line], name: str) -> bytes:
         tests=str(len(lines)),
         failures=str(sum(line.verdict is Verdict.FAILED for line in lines)),
         skipped=str(sum(line.verdict is Verdict.SKIPPED for line in lines)),
-        errors="0",
+        errors=str(sum(line.verdict is Verdict.ERROR for line in lines)),
     )
     for line in lines:
         case = ET.SubElement(
-            suite, "testcase", classname=f"{name}.{line.scenario}", name=_clean(line.did)
+            suite, "testcase", classname=_clean(f"{name}.{line.scenario}"), name=_clean(line.did)
         )
-        if line.verdict is Verdict.FAILED:
-            failure = ET.SubElement(case, "failure", message=_clean(line.saw))
-            failure.text = _clean(f"Must be: {line.must}\nSeen: {line.saw}\nTo mend: {line.mend}")
+        if line.verdict in (Verdict.FAILED, Verdict.ERROR):
+            kind = "failure" if line.verdict is Verdict.FAILED else "error"
+            failure = ET.SubElement(case, kind, message=_clean(line.saw))
+            mend = f"\nTo mend: {line.mend}" if line.mend else ""
+            failure.text = _clean(f"Must be: {line.must}\nSeen: {line.saw}{mend}")
         elif line.verdict is Verdict.SKIPPED:
             ET.SubElement(case, "skipped", message=_clean(line.saw))
         else:
@@ -47,4 +50,10 @@ def as_junit(lines: Sequence[Line], name: str) -> bytes:
 
 def _clean(text: str) -> str:
     """Without what XML cannot hold, as a receiver's error may."""
-    return "".join(c if c in "\t\n" or c >= " " else "\ufffd" for c in text).replace("\ufffe", "")
+    return "".join(c if _is_allowed(c) else "\ufffd" for c in text)
+
+
+def _is_allowed(c: str) -> bool:
+    if c < " ":
+        return c in "\t\n"
+    return not "\ud800" <= c <= "\udfff" and c not in "\ufffe\uffff"

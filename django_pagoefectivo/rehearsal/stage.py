@@ -13,20 +13,22 @@ from functools import cached_property
 from typing import Any
 
 import requests
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.test import override_settings
 from django.urls import reverse
 from django.utils import timezone
 
 from ..conf import Merchant, get_config
-from ..models import ApiExchange, DeliveryState, Outcome, Payment, SignalDelivery, WebhookEvent
-from ..sandbox import control
-from ..sandbox.faults import NotificationFault
-from ..sandbox.models import SandboxCall, SandboxCode
+from ..models import DeliveryState, Payment, SignalDelivery
+from ..sandbox import control, notifications
+from ..sandbox.faults import ApiFault, NotificationFault, Operation
+from ..sandbox.models import SandboxCode, SandboxFault
 from ..sandbox.notifications import SentNotification
 from ..services import Customer, create_payment, sync_payment
 from ..services.delivery import retry_now
+from ..services.time_limit import TookTooLong
 from ..signals import SIGNALS
+from .preflight import Obstacle
 
 #: The names of the rehearsal's own receivers begin so.
 OWN = "django_pagoefectivo.rehearsal"
@@ -40,7 +42,10 @@ OrderMaker = Callable[[], Any]
 
 @dataclass
 class Stage:
-    """One rehearsal's stage. ``url`` is the server that notifications go to."""
+    """One rehearsal's stage. ``url`` is the server that notifications go to.
+
+    ``run`` is the name of this rehearsal, which marks its rows.
+    """
 
     merchant: Merchant
     url: str
@@ -52,14 +57,17 @@ class Stage:
     began: datetime = field(default_factory=timezone.now)
     #: Whether nobody made the calls that were owed.
     worker_is_missing: bool = False
+    #: Which receiver did not come back, in words; ``""``: each did.
+    hanging: str = ""
     _references: set[str] = field(default_factory=set)
     _orders: ExitStack = field(default_factory=ExitStack)
+    _faults: list[int] = field(default_factory=list)
     _count: int = 0
-    _last_call: int = 0
 
-    def __post_init__(self) -> None:
-        newest = SandboxCall.objects.order_by("-pk").first()
-        self._last_call = 0 if newest is None else newest.pk
+    @property
+    def mark(self) -> str:
+        """What the addresses of this rehearsal's calls contain."""
+        return f"rehearsal-{self.run}"
 
     @property
     def webhook_url(self) -> str:
@@ -71,7 +79,6 @@ class Stage:
         """For what a browser would do. No proxy of the machine's stands between."""
         session = requests.Session()
         session.trust_env = False
-        self._orders.callback(session.close)
         return session
 
     # -- orders and payments -------------------------------------------------------------
@@ -124,6 +131,10 @@ class Stage:
 
     # -- PagoEfectivo's side ---------------------------------------------------------------
 
+    def arm(self, fault: ApiFault, operation: Operation) -> None:
+        """Let the next call of ``operation`` go wrong."""
+        self._faults.append(control.arm(fault, operation).pk)
+
     def pay(
         self,
         payment: Payment,
@@ -149,21 +160,36 @@ class Stage:
 
     def settle(self, payment: Payment) -> None:
         """Wait until the shop has been told, as the installation is set up to tell it."""
-        if get_config().signal_delivery != "inline" and not self.worker_is_missing:
+        is_inline = get_config().signal_delivery == "inline"
+        if not is_inline and not self.worker_is_missing:
             self._wait_for_worker(payment)
         if self.worker_is_missing:
             # So that the other scenarios are still about something.
             for row in self._owed(payment).filter(attempts=0).order_by("pk"):
                 retry_now(row)
+        self._look_for_hanging(payment, notifications.TIMEOUT[1] if is_inline else self.patience)
         payment.refresh_from_db()
 
     def _wait_for_worker(self, payment: Payment) -> None:
         ends = time.monotonic() + self.patience
-        while self._owed(payment).filter(attempts=0).exists():
+        owed = self._owed(payment)
+        while owed.filter(Q(attempts=0) | ~Q(claimed_by="")).exists():
             if time.monotonic() > ends:
-                self.worker_is_missing = True
+                # Somebody who is busy with a call is there.
+                self.worker_is_missing = not owed.exclude(claimed_by="").exists()
                 return
             time.sleep(_STEP)
+
+    def _look_for_hanging(self, payment: Payment, seconds: float) -> None:
+        for row in self._owed(payment).exclude(attempts=0).order_by("pk"):
+            if row.last_error.startswith(TookTooLong.__name__):
+                how = row.last_error.removeprefix(f"{TookTooLong.__name__}: It ")
+            elif row.claimed_by:
+                how = f"did not come back within {seconds:g} seconds."
+            else:
+                continue
+            self.hanging = f"{row.receiver}, a receiver of {row.signal}, {how}"
+            return
 
     def _owed(self, payment: Payment) -> QuerySet[SignalDelivery]:
         return SignalDelivery.objects.filter(payment=payment, state=DeliveryState.PENDING)
@@ -189,29 +215,28 @@ class Stage:
 
     # -- the end ---------------------------------------------------------------------------
 
-    def remove(self) -> None:
-        """Take away every row of this rehearsal; receivers' own doings stay."""
-        payments = list(self.payments)
-        ids = [payment.pk for payment in payments]
-        marks = [m.encode() for p in payments for m in (p.cip, p.transaction_code) if m]
-        refused = WebhookEvent.objects.filter(
-            merchant=self.merchant.name, outcome=Outcome.REJECTED, received_at__gte=self.began
-        )
-        about = [e.pk for e in refused if any(mark in bytes(e.body) for mark in marks)]
-        WebhookEvent.objects.filter(pk__in=about).delete()
-        WebhookEvent.objects.filter(payment__in=ids).delete()
-        ApiExchange.objects.filter(payment__in=ids).delete()
-        codes = [payment.transaction_code for payment in payments]
-        SandboxCode.objects.filter(transaction_code__in=codes).delete()
-        SandboxCall.objects.filter(pk__gt=self._last_call).delete()
-        Payment.objects.filter(pk__in=ids).delete()
+    def disarm(self) -> None:
+        """Forget this rehearsal's faults that were not used up."""
+        SandboxFault.objects.filter(pk__in=self._faults).delete()
 
     def close(self) -> None:
-        """Let go of orders and connections, and forget the faults that were not used up."""
-        control.disarm()
+        """Let go of connections and orders; what clearing up an order raises is passed on."""
+        self.http.close()
         self._orders.close()
 
 
 def name_of(payment: Payment) -> str:
     """What PagoEfectivo knows the code by: its CIP, or the Payment API's ``paymentId``."""
     return payment.cip or payment.remote_id
+
+
+def refuse_armed_faults() -> None:
+    """Raise ``Obstacle`` where faults wait in the sandbox that somebody else has armed."""
+    faults = [f"{row.fault} for {row.operation}" for row in control.armed()]
+    if faults:
+        raise Obstacle(
+            "the faults that are armed in the sandbox are looked at",
+            f"Faults wait in it that the rehearsal's calls would use up: {', '.join(faults)}.",
+            "Somebody may be testing with them. Clear them on the sandbox's page, or wait until "
+            "they are used up, and rehearse again.",
+        )

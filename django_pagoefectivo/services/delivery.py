@@ -13,6 +13,8 @@ import random
 import time
 from asyncio import CancelledError
 from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -50,6 +52,8 @@ LONGEST_RETRY = timedelta(hours=1)
 _NEVER_SO_LATE = timedelta(hours=2)
 _LONGEST_ERROR = 2000
 
+#: What each receiver may take that is called in this context; ``None``: as long as it likes.
+_longest_call: ContextVar[timedelta | None] = ContextVar("longest_call", default=None)
 #: Calls that this process made and could not note yet, by the delivery's id.
 _unnoted: dict[int, SignalDelivery] = {}
 #: Deliveries that this process may have claimed before the database went away.
@@ -184,6 +188,19 @@ def retry_now(delivery: SignalDelivery) -> bool | None:
     return None if claimed is None else _call(claimed)
 
 
+@contextmanager
+def receivers_limited(limit: timedelta) -> Iterator[None]:
+    """Interrupt each receiver that takes longer than ``limit`` in the block; it has failed then.
+
+    For a process's main thread; elsewhere receivers take as long as they like.
+    """
+    token = _longest_call.set(limit)
+    try:
+        yield
+    finally:
+        _longest_call.reset(token)
+
+
 def _claims(
     leave_out: Set[str], *, ignore_backoff: bool, limit: int | None
 ) -> Iterator[SignalDelivery]:
@@ -280,7 +297,7 @@ def _call(row: SignalDelivery, *, limit: timedelta | None = None) -> bool:
     """
     failure: BaseException | None = None
     try:
-        with time_limit(limit):
+        with time_limit(limit or _longest_call.get()):
             SIGNALS[row.signal].call(
                 row.receiver,
                 Payment,

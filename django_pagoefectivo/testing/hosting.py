@@ -57,14 +57,13 @@ def urls_with_sandbox() -> Any:
     return module
 
 
-def setting_towards(url: str, **options: Any) -> dict[str, Any]:
-    """The ``PAGOEFECTIVO`` setting with every merchant's calls going to the sandbox at ``url``.
+def setting_towards(panel: str, **options: Any) -> dict[str, Any]:
+    """The ``PAGOEFECTIVO`` setting with every merchant's calls going to the sandbox at ``panel``.
 
-    ``url`` is scheme and host; the sandbox's URLs must be in the root URLconf by now. No
-    merchant is in production there, whatever it is otherwise. ``options`` hold for all of them.
+    ``panel`` is the address that the sandbox's URLs begin with, up to and with its final slash.
+    No merchant is in production there, whatever it is otherwise. ``options`` hold for all of them.
     """
     config = get_config()
-    panel = url + reverse("pagoefectivo_sandbox:panel")
     setting = config.raw.get("MERCHANTS")
     merchants = {}
     for merchant in config.merchants():

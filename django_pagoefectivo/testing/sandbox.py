@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connections, router
 from django.db.models import QuerySet
 from django.test import override_settings
+from django.urls import reverse
 
 from ..models import Payment
 from ..sandbox import control
@@ -84,7 +85,8 @@ def sandbox_at(url: str) -> Iterator[Sandbox]:
     not used up is forgotten at the end.
     """
     with override_settings(ROOT_URLCONF=urls_with_sandbox()):
-        changed = setting_towards(url, SITE_URL=url)
+        panel = url + reverse("pagoefectivo_sandbox:panel")
+        changed = setting_towards(panel, SITE_URL=url)
         own = {**(getattr(settings, "PAGOEFECTIVO_SANDBOX", None) or {}), "CALLBACK_URL": None}
         with override_settings(PAGOEFECTIVO=changed, PAGOEFECTIVO_SANDBOX=own):
             try:

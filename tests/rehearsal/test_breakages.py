@@ -6,7 +6,6 @@ in processes of their own, as its owner would.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -23,54 +22,13 @@ import pytest
 
 from tests.testproject.test_testproject import PROJECT, environment, free_port
 
+from .shops import Shop
+from .shops import words as _words
+
 pytestmark = pytest.mark.slow
 OFFLINE = ("pagoefectivo_doctor", "--offline")
 ONLINE = ("pagoefectivo_doctor",)
 REHEARSE = ("pagoefectivo_rehearse", "--patience", "0.2")
-
-MIDDLEWARE = """
-    from django.db import transaction
-    from django.http import HttpResponseRedirect
-
-
-    def login_wall(get_response):
-        def middleware(request):
-            if request.path.startswith("/pagoefectivo/"):
-                return HttpResponseRedirect(f"/accounts/login/?next={request.path}")
-            return get_response(request)
-        return middleware
-
-
-    def rolled_back(get_response):
-        def middleware(request):
-            with transaction.atomic():
-                response = get_response(request)
-                transaction.set_rollback(True)
-            return response
-        return middleware
-"""
-RECEIVER = """
-    from django.apps import AppConfig
-    from django_pagoefectivo.signals import payment_confirmed
-
-
-    def raises(**kwargs):
-        raise LookupError("the warehouse is away")
-
-
-    class WarehouseConfig(AppConfig):
-        name = "warehouse"
-
-        def ready(self):
-            payment_confirmed.connect(raises, dispatch_uid="warehouse.raises")
-"""
-URLS = """
-    from django.urls import include, path
-
-    urlpatterns = [
-        path("sandbox/", include("django_pagoefectivo.sandbox.urls")),
-    ]
-"""
 
 ROLLED_BACK = """
 DATABASES["default"]["ATOMIC_REQUESTS"] = True
@@ -110,12 +68,12 @@ BREAKAGES: dict[str, tuple[str, tuple[str, ...], int, str]] = {
         2,
         "Merchant default is in production",
     ),
-    "USE_TZ off": ("USE_TZ = False", REHEARSE, 1, "USE_TZ is off"),
+    "USE_TZ off": ("USE_TZ = False", REHEARSE, 2, "USE_TZ is off"),
     "USE_TZ off, to the doctor": ("USE_TZ = False", OFFLINE, 1, "[pagoefectivo.E006]"),
     "URL not included": (
         'ROOT_URLCONF = "urls_without"',
         REHEARSE,
-        1,
+        2,
         "The URLs of django-pagoefectivo are not included",
     ),
     "URL not included, to the doctor": (
@@ -143,66 +101,6 @@ BREAKAGES: dict[str, tuple[str, tuple[str, ...], int, str]] = {
         "left to the delivery worker",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of the shop's, made once for all copies."""
-    database = tmp_path_factory.mktemp("shop") / "shop.sqlite3"
-    done = _manage("migrate", "-v", "0", DATABASE_URL=f"sqlite:///{database}")
-    assert done.returncode == 0, done.stderr
-    return database
-
-
-class Shop:
-    """A copy of the shop's settings, in a folder, with a database of its own."""
-
-    def __init__(self, folder: Path, migrated: Path) -> None:
-        self.folder = folder
-        self.database = folder / "shop.sqlite3"
-        shutil.copy(migrated, self.database)
-        self.write("breakages", MIDDLEWARE)
-        self.write("warehouse", RECEIVER)
-        self.write("urls_without", URLS)
-
-    def write(self, name: str, text: str) -> None:
-        (self.folder / f"{name}.py").write_text(textwrap.dedent(text), "utf-8")
-
-    def run(self, change: str, *command: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        self.write("broken_settings", f"from config.settings import *\n\n{change}\n")
-        return _manage(
-            *command,
-            DJANGO_SETTINGS_MODULE="broken_settings",
-            DATABASE_URL=f"sqlite:///{self.database}",
-            path=str(self.folder),
-            **extra,
-        )
-
-
-@pytest.fixture
-def shop(tmp_path: Path, migrated: Path) -> Shop:
-    return Shop(tmp_path, migrated)
-
-
-def _manage(*command: str, path: str = "", **extra: str) -> subprocess.CompletedProcess[str]:
-    surroundings = environment(**extra)
-    surroundings["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [path, str(PROJECT), surroundings["PYTHONPATH"]])
-    )
-    return subprocess.run(
-        [sys.executable, "manage.py", *command],
-        cwd=PROJECT,
-        env=surroundings,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-
-def _words(done: subprocess.CompletedProcess[str]) -> str:
-    """Its words in one line each, however they were wrapped."""
-    return " ".join((done.stdout + done.stderr).split())
 
 
 def test_nothing_is_broken(shop: Shop) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 
-from ...rehearsal import Line, Rehearsal, Unsafe, Verdict, rehearse
+from ...rehearsal import Line, NotPlayed, Rehearsal, Verdict, not_played, rehearse
+from ...rehearsal.output import Output, kept_apart
 from ...rehearsal.program import SCENARIOS, remarks
 from ...rehearsal.reports import as_data, as_junit
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         "missing fields, a wrong amount, late money, notifications out of order and lost, cut "
         "lines, PagoEfectivo down, a receiver that raises, a browser that returns too early. "
         "Receivers run for real, so rehearse on staging or in CI; it refuses where a merchant is "
-        "in production. Exits with 1 if a line failed, with 2 if it could not be played."
+        "in production, or may be. Exits with 1 if a line failed, with 2 if it could not be played."
     )
     # What the system checks would stop the command for is what it is there to say.
     requires_system_checks = []
@@ -89,6 +90,32 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run."""
+        refusal = ""
+        lines: list[Line] = []
+        with kept_apart(options.get("stdout")) as output:
+            try:
+                self._play(options, lines, output)
+            except NotPlayed as reason:
+                refusal = str(reason)
+                lines.append(not_played(refusal))
+            if options["format"] == "json":
+                data = as_data(lines)
+                output.write(json.dumps(data, ensure_ascii=not output.is_unicode, indent=2))
+            elif not refusal:
+                counts = {one: sum(line.verdict is one for line in lines) for one in Verdict}
+                output.write(f"\n{counts[Verdict.PASSED]} passed, {counts[Verdict.FAILED]} failed.")
+        if options["junit"] is not None:
+            _write(options["junit"], as_junit(lines, _NAME))
+        if refusal:
+            raise CommandError(refusal, returncode=2)
+        verdicts = {line.verdict for line in lines}
+        if Verdict.ERROR in verdicts:
+            sys.exit(2)
+        if Verdict.FAILED in verdicts:
+            sys.exit(1)
+
+    def _play(self, options: dict[str, Any], lines: list[Line], output: Output) -> None:
+        """Play, and put each line into ``lines`` as it comes. Raises ``NotPlayed``."""
         wish = Rehearsal(
             merchant=options["merchant"],
             environment=options["environment"],
@@ -98,47 +125,34 @@ class Command(BaseCommand):
             make_order=_imported(options["orders"]),
             only=tuple(options["only"]),
         )
-        is_text = options["format"] == "text"
-        lines: list[Line] = []
-        try:
-            for number, line in enumerate(rehearse(wish)):
-                if is_text and not number and options["verbosity"]:
-                    self._say_first(wish)
-                lines.append(line)
-                if is_text:
-                    self._say(line, verbosity=options["verbosity"])
-        except Unsafe as reason:
-            raise CommandError(str(reason), returncode=2) from None
-        failed = sum(line.verdict is Verdict.FAILED for line in lines)
-        if is_text:
-            passed = sum(line.verdict is Verdict.PASSED for line in lines)
-            self.stdout.write(f"\n{passed} passed, {failed} failed.")
-        else:
-            self.stdout.write(json.dumps(as_data(lines), ensure_ascii=False, indent=2))
-        if options["junit"] is not None:
-            _write(options["junit"], as_junit(lines, _NAME))
-        if failed:
-            sys.exit(1)
+        for line in rehearse(wish):
+            if options["format"] == "text":
+                if not lines and options["verbosity"]:
+                    _say_first(wish, output)
+                self._say(line, output, verbosity=options["verbosity"])
+            lines.append(line)
 
-    def _say_first(self, wish: Rehearsal) -> None:
-        for remark in remarks(wish):
-            self.stdout.write(_wrapped(remark, 0))
-        self.stdout.write("")
-
-    def _say(self, line: Line, *, verbosity: int) -> None:
+    def _say(self, line: Line, output: Output, *, verbosity: int) -> None:
         style = {
             Verdict.PASSED: self.style.SUCCESS,
             Verdict.FAILED: self.style.ERROR,
             Verdict.SKIPPED: self.style.WARNING,
+            Verdict.ERROR: self.style.ERROR,
         }[line.verdict]
         if line.verdict is Verdict.PASSED and not verbosity:
             return
         head = f"{line.scenario}: {line.did}"
-        self.stdout.write(f"{style(f'{line.verdict.upper():8}')}{_wrapped(head)}")
-        self.stdout.write(f"{'':8}{_wrapped('must: ' + line.must)}")
-        self.stdout.write(f"{'':8}{_wrapped('seen: ' + line.saw)}")
-        if line.verdict is Verdict.FAILED:
-            self.stdout.write(f"{'':8}{_wrapped('To mend it: ' + line.mend)}")
+        output.write(f"{style(f'{line.verdict.upper():8}')}{_wrapped(head)}")
+        output.write(f"{'':8}{_wrapped('must: ' + line.must)}")
+        output.write(f"{'':8}{_wrapped('seen: ' + line.saw)}")
+        if line.mend and line.verdict is Verdict.FAILED:
+            output.write(f"{'':8}{_wrapped('To mend it: ' + line.mend)}")
+
+
+def _say_first(wish: Rehearsal, output: Output) -> None:
+    for remark in remarks(wish):
+        output.write(_wrapped(remark, 0))
+    output.write("")
 
 
 def _imported(path: str | None) -> Any:
@@ -147,9 +161,9 @@ def _imported(path: str | None) -> Any:
     try:
         found = import_string(path)
     except ImportError as error:
-        raise CommandError(f"--orders {path} cannot be imported: {error}", returncode=2) from None
+        raise NotPlayed(f"--orders {path} cannot be imported: {error}") from None
     if not callable(found):
-        raise CommandError(f"--orders {path} is not callable.", returncode=2)
+        raise NotPlayed(f"--orders {path} is not callable.")
     return found
 
 
