@@ -98,7 +98,9 @@ def _by_field(details: Any, path: str = "") -> Iterator[dict[str, str]]:
         for item in details:
             yield from _by_field(item, path)
     elif isinstance(details.get("message"), str):
-        yield {"field": path, "code": str(details["code"]), "message": details["message"]}
+        # A name that nobody knows may hold lone surrogates, which no answer can carry.
+        field = path.encode("utf-8", "replace").decode()
+        yield {"field": field, "code": str(details["code"]), "message": details["message"]}
     else:
         for name, item in details.items():
             # What is wrong with an object as a whole stands at the object.

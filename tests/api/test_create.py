@@ -244,6 +244,13 @@ def test_lone_surrogates_are_refused(staff: APIClient) -> None:
         assert set(errors_of(answer)) == {field}
 
 
+@pytest.mark.parametrize("wrong", ['"SURROGATE":1', '"customer":{"email":"a@b.pe","SURROGATE":1}'])
+def test_a_name_of_lone_surrogates_is_unknown(staff: APIClient, wrong: str) -> None:
+    raw = ("{%s}" % wrong).replace("SURROGATE", "\\ud800")  # noqa: UP031
+    answer = staff.post(PAYMENTS, raw.encode(), content_type="application/json")
+    assert "unknown" in errors_of(answer).values()
+
+
 # -- what PagoEfectivo does --------------------------------------------------------------------
 
 
