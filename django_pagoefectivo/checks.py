@@ -81,6 +81,11 @@ def check_merchants_elsewhere(
         config = get_config()
         if not config.merchants_are_elsewhere:
             return []
+        source_of(config.raw["MERCHANTS"])
+    except ImproperlyConfigured:
+        # check_settings says so.
+        return []
+    try:
         names = config.merchant_names
     except ImproperlyConfigured as error:
         # No error: the table they stand in may be about to be made.

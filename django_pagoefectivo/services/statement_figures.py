@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from ..models import LineState, Payment, PaymentQuerySet, Statement, StatementLine
 from .statement_matching import OPEN_STATES, WAS_PAID
@@ -36,12 +36,14 @@ def paid_but_not_in(statement: Statement) -> PaymentQuerySet:
     if statement.first_day is None or statement.last_day is None:
         return Payment.objects.none()
     period = Period(statement.first_day, statement.last_day)
+    # A line that contradicts itself may be about another payment.
+    lines = StatementLine.objects.filter(payment=OuterRef("pk")).exclude(state=LineState.UNKNOWN)
     return Payment.objects.filter(
+        ~Exists(lines),
         merchant=statement.merchant,
         status__in=WAS_PAID,
         paid_at__gte=period.start,
         paid_at__lt=period.end,
-        statement_lines__isnull=True,
     )
 
 

@@ -36,6 +36,8 @@ _LONGEST = {
     "ubigeo": 6,
     "customer_id": 255,
 }
+#: An escape, and not the six characters of one, whose backslash is escaped itself.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _PHONE_PUNCTUATION = re.compile(r"[\s().-]")
 
 
@@ -150,7 +152,7 @@ def valid_metadata(metadata: object) -> dict[str, Any]:
         text.encode()
     except (TypeError, ValueError) as error:
         raise InvalidPayment("metadata", f"cannot be kept as JSON: {error}") from None
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise InvalidPayment("metadata", "has NUL characters, which cannot be stored.")
     return metadata
 

@@ -221,6 +221,14 @@ def test_long_names_are_kept_whole_and_sent_cut(pe: PagoEfectivo) -> None:
     assert len(data["userCountry"]) == 20
 
 
+def test_metadata_may_speak_of_a_nul(pe: PagoEfectivo) -> None:
+    said = {"x": "\\u0000 is how JSON writes it, and \\\\u0000 is not"}
+    assert refresh(create(metadata=said)).metadata == said
+    for nul in ("\x00", "\\\x00", "\\u0000\x00"):
+        with pytest.raises(InvalidPayment):
+            create(metadata={"x": nul}, order_reference="A-2")
+
+
 def test_metadata_may_be_as_deep_as_every_database_keeps(pe: PagoEfectivo) -> None:
     deepest = nested(DEEPEST_METADATA)
     assert refresh(create(metadata=deepest)).metadata == deepest

@@ -257,6 +257,13 @@ def test_payments_paid_here_but_not_in_the_file_are_listed() -> None:
     make(3, paid_at=datetime(2026, 11, 12, 15, tzinfo=UTC))
     statement = load(csv_file(line(1)))
     assert list(statement_figures.paid_but_not_in(statement)) == [missing]
+    # A line on another CIP is no word about this payment.
+    other = csv_file(
+        "999;R-CODE-2;S/;22,05;10/11/2026 10:00;Pagado",
+        headings="CIP;Código de transacción;Moneda;Monto;Fecha de pago;Estado",
+    )
+    assert load(other, name="other.csv").lines.get().payment == missing
+    assert list(statement_figures.paid_but_not_in(statement)) == [missing]
 
 
 @pytest.mark.django_db
