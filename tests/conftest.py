@@ -22,7 +22,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On a database server, leave out the tests that say the same on every database.
 
     They ran on SQLite. A test that needs the database in a process of its own is marked
-    ``database``, a long form of one that is run there in a shorter form ``once``.
+    ``database``; a long form of one that is run there in a shorter form, and one that uses the
+    database for what is not about it (rights, calls), ``once``.
     """
     if django_settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         return

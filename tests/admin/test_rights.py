@@ -37,7 +37,7 @@ from django_pagoefectivo.testing import make_payment
 from .conftest import Pago, make_event, make_failing, make_flagged, make_mismatch
 from .test_payment_bulk import lima_input
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.once]
 LOOK = (
     *("view_payment", "view_webhookevent", "view_signaldelivery"),
     *("view_apiexchange", "view_statement", "view_bulkjob", "view_statementline"),

@@ -35,7 +35,7 @@ from django_pagoefectivo.sandbox.control import ApiFault
 from .contracts import Contract
 from .samples import ANA
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.once]
 
 
 @pytest.fixture
