@@ -389,6 +389,8 @@ def _words_of(error: BaseException, payment: Payment) -> str:
             payment.customer_phone,
             payment.customer_phone_country_code + payment.customer_phone,
             payment.customer_document_number,
+            payment.customer_first_name,
+            payment.customer_last_name,
         ),
     )
     return mask_text(clean)

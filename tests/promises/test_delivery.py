@@ -122,6 +122,25 @@ def test_whatever_is_raised_is_kept_and_the_answer_is_200(
     assert type(error).__name__ in row.last_error
 
 
+def test_whose_order_it_is_is_masked_in_what_a_receiver_raises(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = "no box for Rosa María Quispe <rosa.quispe@correo.example>, DNI 46718293"
+    payment = make_payment(
+        customer_first_name="Rosa María",
+        customer_last_name="Quispe",
+        customer_email="rosa.quispe@correo.example",
+        customer_document_number="46718293",
+    )
+    with listening(Failing(1, LookupError(words)), "tests.failing", ["payment_confirmed"]):
+        post(body_of(payment))
+    error = SignalDelivery.objects.get(receiver="tests.failing").last_error
+    for text in (error, caplog.text):
+        assert "no box for R*** M*** Q***" in text
+        for known in ("Rosa", "María", "Quispe", "46718293"):
+            assert known.lower() not in text.lower()
+
+
 def test_sys_exit_in_a_receiver_is_a_failure_like_any_other() -> None:
     after = Probe()
     with (

@@ -178,6 +178,7 @@ def forbidden(server: PagoEfectivo) -> dict[str, re.Pattern[str]]:
         "e-mail": [EMAIL, ADMIN, EMAIL.partition("@")[0], ADMIN.partition("@")[0]],
         "phone": [PHONE],
         "document": [DOCUMENT],
+        "name": [CUSTOMER.first_name, CUSTOMER.last_name],
     }
     return {
         name: re.compile("|".join(re.escape(word) for word in found), re.IGNORECASE)
@@ -346,6 +347,7 @@ def test_the_search_would_notice(shop: PagoEfectivo, everything: Everything) -> 
         "e-mail": f"to {EMAIL}.",
         "phone": f"+51{PHONE}",
         "document": f"DNI{DOCUMENT}",
+        "name": f"for {CUSTOMER.last_name.upper()}",
     }.items():
         assert patterns[name].search(text), name
     logging.getLogger("django_pagoefectivo.anything").debug("hello %s", "there")
