@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..logs import logger_for
 from ..models import Attention, Status, WebhookEvent
 from ..sandbox.faults import NotificationFault
 from ..sandbox.notifications import SentNotification
@@ -234,7 +235,7 @@ def _raise(**kwargs: object) -> None:
 @contextmanager
 def _unlogged() -> Iterator[None]:
     """Log nothing of the rehearsal's own receiver: nobody shall get a mail about it."""
-    logger = logging.getLogger("django_pagoefectivo.delivery")
+    logger = logger_for("django_pagoefectivo.delivery")
 
     def is_theirs(record: logging.LogRecord) -> bool:
         return OWN not in record.getMessage()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,6 +13,7 @@ from django.test import override_settings
 from ..conf import Merchant, get_config
 from ..doctor.callback import probed
 from ..exceptions import PagoEfectivoError
+from ..logs import logger_for
 from ..models import Payment
 from ..signals import payment_confirmed
 from ..testing.hosting import setting_towards
@@ -25,7 +25,7 @@ from .safety import merchant_of, safe_setting
 from .server import far_end, serving, shop, without_proxy
 from .wishes import Rehearsal
 
-logger = logging.getLogger("django_pagoefectivo.rehearsal")
+logger = logger_for("django_pagoefectivo.rehearsal")
 
 #: Scenarios of the built-in sandbox: their name and where they are played, by dotted name,
 #: since what they need exists only where the sandbox is installed.
