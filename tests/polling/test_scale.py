@@ -50,6 +50,7 @@ def make_many(pe: PagoEfectivo, count: int) -> None:
         Payment.objects.bulk_create(rows)
 
 
+@pytest.mark.once
 def test_many_unchanged_payments(pe: PagoEfectivo, monkeypatch: pytest.MonkeyPatch) -> None:
     # A machine that is busy with other things must not make turns shorter.
     monkeypatch.setattr(polling_claims, "TURN", 3600.0)
