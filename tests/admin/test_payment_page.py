@@ -177,14 +177,6 @@ def test_personal_data_is_masked_everywhere_without_the_right(as_role: Any) -> N
     assert EMAIL not in history
 
 
-@pytest.mark.parametrize("depth", [300, 600, 850])
-def test_metadata_nested_ever_so_deep_is_shown(as_role: Any, depth: int) -> None:
-    nested: Any = "the bottom"
-    for _ in range(depth):
-        nested = [nested]
-    assert "the bottom" in page(as_role("privy"), make_payment(metadata={"shop": nested}))
-
-
 def test_metadata_with_what_utf8_cannot_carry() -> None:
     """Some databases keep it, and a shop may have written it past the checks."""
     shown = Discretion(whole=True).metadata(Payment(metadata={"note": "a\ud800"}))

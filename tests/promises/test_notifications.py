@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
+from django.db import connections
 from django.utils import timezone
 
 from django_pagoefectivo.exceptions import OutcomeUnknown
@@ -524,11 +526,19 @@ def test_an_expiry_that_races_with_a_check_begins_again(
     genuine = vars(applying)["decide"]
     raced: list[bool] = []
 
+    def begin_to_check() -> None:
+        now = timezone.now()
+        Payment.objects.update(checking_since=now, updated_at=now)
+        connections.close_all()
+
     def decide(state: Any, fact: Any) -> Any:
         decision = genuine(state, fact)
         if decision.to == "expired" and not raced:
             raced.append(True)
-            Payment.objects.update(checking_since=timezone.now(), updated_at=timezone.now())
+            # On a connection of its own, or beginning again would take it back.
+            other = threading.Thread(target=begin_to_check)
+            other.start()
+            other.join(30)
         return decision
 
     monkeypatch.setattr(applying, "decide", decide)
