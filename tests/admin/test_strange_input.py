@@ -13,7 +13,7 @@ from django_pagoefectivo.testing import make_payment
 from .conftest import Pago, notes_of
 
 BASE = "/admin/pagoefectivo/"
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 #: Digits that no integer, no column and no database has.
 ENDLESS = ("9" * 4301, "9" * 30, "9" * 20, "9223372036854775808")
 STRANGE = (*ENDLESS, "abc", "\x00", "1\x00", "٣", "²", "-1", "1e2")

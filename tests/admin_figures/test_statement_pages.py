@@ -15,7 +15,7 @@ from django_pagoefectivo.services import statement_acts
 
 from .conftest import DASHBOARD, IMPORT, LINE_URL, URL, line, load, paid, pending, person
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def everything() -> Statement:

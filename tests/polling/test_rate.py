@@ -34,7 +34,7 @@ from tests.servers import PagoEfectivo
 from . import settings_database_cache
 from .kit import cips_asked, due, make_due, merchants_asked, with_merchants
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 AWAY = {
     "raising": {"BACKEND": "tests.gateways.caches.RaisingCache", "LOCATION": "x"},
     "silent": {"BACKEND": "tests.gateways.caches.SilentCache", "LOCATION": "x"},

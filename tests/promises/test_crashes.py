@@ -25,7 +25,7 @@ from django_pagoefectivo.testing import make_payment
 
 from .kit import URL, body_of, hmac_of, refresh
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
 def database_url() -> str:
@@ -178,7 +178,6 @@ def test_killed_before_success_could_be_noted(children: Children) -> None:
     assert children.told == {"a": 2}
 
 
-@pytest.mark.slow
 def test_a_receiver_that_kills_its_process_does_not_starve_the_others(
     children: Children,
 ) -> None:
@@ -192,7 +191,6 @@ def test_a_receiver_that_kills_its_process_does_not_starve_the_others(
     assert children.told["c"] == 1
 
 
-@pytest.mark.slow
 def test_a_payment_behind_one_whose_receiver_kills_is_told(children: Children) -> None:
     one, two = make_payment(), make_payment()
     children.run("notify", body_of(one).decode(), "", receivers="a:exit")

@@ -19,7 +19,11 @@ from django_pagoefectivo.testing import make_payment
 
 from .kit import URL, hmac_of
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.timeout(240),
+    pytest.mark.slow,
+]
 
 #: What the payments are over; no hostile body says this sum for them.
 AMOUNT = Decimal("123.45")
@@ -227,9 +231,7 @@ def target() -> Iterator[Target]:
     assert rows() == shop.before
 
 
-@pytest.mark.parametrize(
-    "bodies_sent", [300, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.once])]
-)
+@pytest.mark.parametrize("bodies_sent", [300, pytest.param(5000, marks=pytest.mark.once)])
 def test_hostile_notifications(target: Target, bodies_sent: int) -> None:
     """Each body comes twice: rightly signed, and forged with hostile headers."""
 

@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     # By a thread, since receivers are interrupted by the alarm.
     pytest.mark.timeout(120, method="thread"),
+    pytest.mark.slow,
 ]
 
 

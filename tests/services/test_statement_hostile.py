@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 import zipfile
 from collections.abc import Callable
 from datetime import datetime
@@ -16,9 +15,8 @@ from django_pagoefectivo.models import LineState, Statement, StatementMapping
 from django_pagoefectivo.services import statements
 from django_pagoefectivo.services.statement_files import LAST_ROW, WIDEST, StatementError
 
-pytestmark = pytest.mark.django_db
 #: Far above what a refusal takes, far below what reading it all would.
-SECONDS = 15
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(60), pytest.mark.slow]
 
 
 def sheet(edit: Callable[[bytes], bytes]) -> io.BytesIO:
@@ -67,19 +65,15 @@ def look(file: io.BytesIO) -> Any:
 @pytest.mark.parametrize("read", [look, load])
 @pytest.mark.parametrize("row", [LAST_ROW + 1, 9_000_000_000, 10**30])
 def test_a_row_that_no_sheet_has_is_refused_soon(read: Any, row: int) -> None:
-    began = time.monotonic()
     with pytest.raises(StatementError, match=f"behind row {LAST_ROW}"):
         read(moved(row))
-    assert time.monotonic() - began < SECONDS
     assert not Statement.objects.exists()
 
 
 @pytest.mark.parametrize("read", [look, load])
 def test_a_sheet_that_is_too_wide_is_refused_soon(read: Any) -> None:
-    began = time.monotonic()
     with pytest.raises(StatementError, match=f"Row 3 .* 16384 columns, more than {WIDEST}"):
         read(widened("XFD", 20_000))
-    assert time.monotonic() - began < SECONDS
     assert not Statement.objects.exists()
 
 

@@ -99,6 +99,7 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     raise AssertionError(f"{text!r} never came:\n{read}")
 
 
+@pytest.mark.slow
 def test_the_demo_plays_a_whole_purchase() -> None:
     demo = run("demo.py")
     assert demo.returncode == 0, demo.stdout + demo.stderr
